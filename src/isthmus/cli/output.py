@@ -1,0 +1,113 @@
+"""What every verb shares: reading the folder, printing values and findings, exit codes.
+
+Only `cli` prints; other rooms hand values up to here, and errors rise to `border`. Heavy imports stay
+inside the functions, since start-up time is a promise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from isthmus.model import errors, finding
+
+if TYPE_CHECKING:
+    from isthmus.model import folder
+
+
+class Output(StrEnum):
+    """Forms of output; json and yaml have the same field names."""
+
+    TEXT = "text"
+    JSON = "json"
+    YAML = "yaml"
+
+
+class FailOn(StrEnum):
+    """The least severity that makes a command exit 1."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+RANK = {finding.Severity.ERROR: 0, finding.Severity.WARNING: 1, finding.Severity.INFO: 2}
+COLOUR = {finding.Severity.ERROR: "red", finding.Severity.WARNING: "yellow", finding.Severity.INFO: "cyan"}
+
+
+def emit(value: Any, output: Output) -> None:
+    """Print a value of plain data to standard output as JSON or YAML; text is JSON too."""
+    if output is Output.YAML:
+        import yaml
+
+        sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+    else:
+        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_findings(findings: Iterable[finding.Finding], *, err: bool = True) -> None:
+    """Print findings for people, worst first, each with where, why and the way out."""
+    for found in sorted(findings, key=lambda each: RANK[each.severity]):
+        typer.secho(f"{found.severity.value}: ", fg=COLOUR[found.severity], bold=True, nl=False, err=err)
+        place = where(found)
+        typer.echo(f"{place}: {found.message} [{found.code}]" if place else f"{found.message} [{found.code}]", err=err)
+        typer.echo(f"  → {found.remedy}", err=err)
+
+
+def where(found: finding.Finding) -> str:
+    """Return file:line, or cluster/kind/namespace/name, of a finding."""
+    if found.file:
+        return f"{found.file}:{found.line}" if found.line else found.file
+    parts = (found.cluster, found.kind, found.namespace, found.name)
+    return "/".join(part for part in parts if part)
+
+
+def exit_code(findings: Iterable[finding.Finding], fail_on: FailOn = FailOn.ERROR) -> errors.Exit:
+    """Return 1 when any finding is at least as severe as `fail_on`, else 0."""
+    limit = RANK[finding.Severity(fail_on.value)]
+    return errors.Exit.FAILED if any(RANK[each.severity] <= limit for each in findings) else errors.Exit.DONE
+
+
+def load_folder(path: Path, *, output: Output = Output.TEXT) -> folder.Folder:
+    """Read and parse the folder or file; print what is wrong with it and leave with 2 on an error."""
+    parsed = parse_folder(path)
+    if parsed.folder is None:
+        if output is not Output.TEXT:
+            emit({"findings": [each.to_json() for each in parsed.findings]}, output)
+        print_findings(parsed.findings)
+        raise typer.Exit(int(errors.Exit.UNREADABLE))
+    print_findings(parsed.findings)
+    return parsed.folder
+
+
+def parse_folder(path: Path) -> folder.Parsed:
+    """Read and parse the folder or file; findings are returned and nothing is printed."""
+    from isthmus.clients import files
+    from isthmus.model import folder
+
+    return folder.parse(files.read_folder(path))
+
+
+def is_terminal() -> bool:
+    """Say whether standard output is a terminal that takes colour and live views."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def pick(names: Sequence[str], only: str | None) -> tuple[str, ...]:
+    """Return the names that `--only A,B` keeps, in their own order; all when it is not given."""
+    if only is None:
+        return tuple(names)
+    from isthmus.model import fleet
+
+    wanted = [each.strip() for each in only.split(",") if each.strip()]
+    for each in wanted:
+        if each not in names:
+            raise errors.InputError(f"--only names no cluster '{each}'", remedy=f"use: {fleet.near(each, names)}")
+    return tuple(name for name in names if name in wanted)

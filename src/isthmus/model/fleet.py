@@ -1,0 +1,121 @@
+"""The Fleet: clusters and their addressing; network, mesh, paths and teams come with what implements them.
+
+Ranges are kept as text here; `address` computes with them and `network` judges them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+import pydantic
+
+from isthmus.model import document, errors, types
+
+MAX_ID = 511
+"""Cilium: cluster ids go from 1 to 255, or to 511 with maxConnectedClusters 511."""
+
+
+class PodRanges(types.Value):
+    """Where pod ranges come from, and the block that each node gets."""
+
+    supernets: Annotated[tuple[types.Prefix, ...], pydantic.Field(min_length=1)]
+    node_mask: Annotated[types.Count, pydantic.Field(ge=1, le=128)] = 24
+
+
+class ServiceRanges(types.Value):
+    """Where service ranges come from; `mask` is the length of each cluster's range."""
+
+    supernets: Annotated[tuple[types.Prefix, ...], pydantic.Field(min_length=1)]
+    mask: Annotated[types.Count | None, pydantic.Field(ge=1, le=128)] = None
+
+
+class NodeRanges(types.Value):
+    """Where node ranges come from."""
+
+    supernets: Annotated[tuple[types.Prefix, ...], pydantic.Field(min_length=1)]
+
+
+class Addressing(types.Value):
+    """The address space that the plan may hand out."""
+
+    pods: PodRanges | None = None
+    services: ServiceRanges | None = None
+    nodes: NodeRanges | None = None
+    avoid: tuple[types.Prefix, ...] = ()
+
+
+class Witness(types.Value):
+    """A vote without workloads: any API server with one namespace."""
+
+    context: types.Text
+
+
+class Cluster(types.Value):
+    """A Kubernetes cluster; `pods`, `services` and `node_range` pin a range, else the plan allocates one."""
+
+    name: types.ClusterName
+    id: Annotated[types.Count, pydantic.Field(ge=1, le=MAX_ID)]
+    region: types.Text | None = None
+    context: types.Text
+    nodes: Annotated[types.Count, pydantic.Field(ge=1, le=100_000)]
+    pods_per_node: Annotated[types.Count, pydantic.Field(ge=1, le=100_000)] = 110
+    growth: types.Factor = 1.0
+    pods: types.Prefix | None = None
+    services: types.Prefix | None = None
+    node_range: types.Prefix | None = None
+
+
+class FleetSpec(types.Value):
+    """Everything below `spec`."""
+
+    addressing: Addressing | None = None
+    witness: Witness | None = None
+    clusters: Annotated[tuple[Cluster, ...], pydantic.Field(min_length=1)]
+
+
+class Fleet(types.Value):
+    """The clusters that are run as one."""
+
+    api_version: Literal["isthmus.dev/v1alpha1"] = document.API_VERSION
+    kind: Literal["Fleet"] = "Fleet"
+    metadata: document.FleetMetadata
+    spec: FleetSpec
+
+    @property
+    def name(self) -> str:
+        """The Fleet's name."""
+        return self.metadata.name
+
+    @property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """The clusters, in the order of the file."""
+        return self.spec.clusters
+
+    @property
+    def witness(self) -> Witness | None:
+        """The vote without workloads, if any."""
+        return self.spec.witness
+
+    @functools.cached_property
+    def by_name(self) -> dict[str, Cluster]:
+        """The clusters by name."""
+        return {cluster.name: cluster for cluster in self.spec.clusters}
+
+    def cluster(self, name: str) -> Cluster:
+        """Return the cluster of that name, or refuse naming the near ones."""
+        found = self.by_name.get(name)
+        if found is None:
+            raise errors.InputError(
+                f"no cluster '{name}' in Fleet '{self.name}'",
+                remedy=f"use one of: {near(name, self.by_name)}",
+            )
+        return found
+
+
+def near(name: str, choices: Iterable[str]) -> str:
+    """Return the choices nearest to a name, or the first few when none is near."""
+    known = list(choices)
+    return ", ".join(difflib.get_close_matches(name, known, n=3, cutoff=0.6) or sorted(known)[:8])

@@ -1,0 +1,60 @@
+"""The folder: every document a user wrote, as one value, or all that is wrong with it.
+
+Parsing is pure: files come in as (name, text) and nothing is opened here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from isthmus.model import access, app, errors, finding, fleet, source
+
+Path = tuple[str | int, ...]
+Document = fleet.Fleet | app.App | access.Access
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """One Fleet, its Apps and its Accesses, with where each was written."""
+
+    fleet: fleet.Fleet
+    apps: tuple[app.App, ...] = ()
+    accesses: tuple[access.Access, ...] = ()
+    origins: tuple[source.Document, ...] = dataclasses.field(default=(), repr=False, compare=False)
+
+    def app(self, name: str | None = None) -> app.App:
+        """Return the App of that name, or the only one when no name is given."""
+        if name is None and len(self.apps) == 1:
+            return self.apps[0]
+        names = [each.name for each in self.apps]
+        if not names:
+            raise errors.InputError("the folder has no App", remedy="add a document of kind App")
+        if name is None:
+            raise errors.InputError("the folder has several Apps", remedy=f"name one of: {', '.join(sorted(names))}")
+        for each in self.apps:
+            if each.name == name:
+                return each
+        raise errors.InputError(f"no App '{name}' in the folder", remedy=f"use one of: {fleet.near(name, names)}")
+
+    def where(self, document: Document, path: Path = ()) -> tuple[str | None, int | None]:
+        """Return file and line of a path (`("spec", "clusters", 0, "pods")`) or of its nearest written parent."""
+        for value, origin in zip((self.fleet, *self.apps, *self.accesses), self.origins, strict=False):
+            if value is document:
+                return origin.file, origin.line(path)
+        return None, None
+
+
+@dataclasses.dataclass(frozen=True)
+class Parsed:
+    """A folder, or None when an error finding says why not."""
+
+    folder: Folder | None
+    findings: tuple[finding.Finding, ...] = ()
+
+
+def parse(files: Sequence[tuple[str, str]]) -> Parsed:
+    """Read every document of the files; all problems at once, none raised."""
+    from isthmus.model import check  # the checks need the types above
+
+    return check.parse(files)

@@ -1,0 +1,136 @@
+"""The small types that documents are made of: names, prefixes as written, durations.
+
+Each refuses with a sentence that says what to write instead; `check.py` adds file and line.
+No arithmetic on prefixes: that is `address`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any
+
+import pydantic
+from pydantic import alias_generators
+
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+CLUSTER = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
+DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)")
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+LONGEST = 366 * 24 * 3600.0
+"""A year in seconds: a longer wait is a slip of the pen."""
+
+
+class Value(pydantic.BaseModel):
+    """What every part of a document is: frozen, camelCase outside, unknown keys refused."""
+
+    model_config = pydantic.ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=alias_generators.to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+
+def _label(text: str) -> str:
+    if LABEL.fullmatch(text):
+        return text
+    raise ValueError("a name has 1 to 63 of a-z, 0-9 and '-', and starts and ends with a letter or digit")
+
+
+def _cluster_name(text: str) -> str:
+    # Cilium: at most 32 characters, and `default` is refused with an id other than 0.
+    if text == "default":
+        raise ValueError("Cilium refuses the cluster name 'default' in a mesh; name it after its place")
+    if CLUSTER.fullmatch(text):
+        return text
+    raise ValueError(
+        "a cluster name has 1 to 32 of a-z, 0-9 and '-', and starts and ends with a letter or digit (Cilium's rule)"
+    )
+
+
+def _prefix(text: str) -> str:
+    if "/" not in text:
+        raise ValueError("a range is written address/length, for example 10.0.0.0/16")
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("this is no IPv4 or IPv6 range; write address/length, for example 10.0.0.0/16") from None
+    if str(network.network_address) != text.split("/")[0] and ipaddress.ip_address(text.split("/")[0]) != (
+        network.network_address
+    ):
+        raise ValueError(f"the address has bits beyond the length; write {network}")
+    return str(network)
+
+
+def seconds(text: object) -> float:
+    """Return the seconds of `500ms`, `10s`, `2m` or `1h`."""
+    if isinstance(text, str):
+        found = DURATION.fullmatch(text)
+        if found:
+            value = float(found[1]) * UNITS[found[2]]
+            if value <= LONGEST:
+                return value
+            raise ValueError("longer than a year; write a shorter duration, for example 24h")
+    raise ValueError("a duration is a number with a unit: 500ms, 10s, 2m or 1h")
+
+
+def duration_text(value: float) -> str:
+    """Return seconds the way a user writes them."""
+    for unit in ("h", "m", "s"):
+        count = value / UNITS[unit]
+        if count >= 1 and count == int(count):
+            return f"{int(count)}{unit}"
+    return f"{round(value * 1000)}ms"
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, float):  # a value built in code, not read from a document
+        return value
+    return seconds(value)
+
+
+def _factor(value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value <= 1000:
+        return float(value)
+    raise ValueError("a growth factor is a number from 1 (no growth) to 1000")
+
+
+def _filled(text: str) -> str:
+    if text.strip():
+        return text
+    raise ValueError("this must not be empty")
+
+
+Label = Annotated[str, pydantic.AfterValidator(_label)]
+"""A DNS label: names of documents, namespaces, releases."""
+
+ClusterName = Annotated[str, pydantic.AfterValidator(_cluster_name)]
+"""A cluster's name as Cilium takes it."""
+
+Prefix = Annotated[str, pydantic.AfterValidator(_prefix)]
+"""An IPv4 or IPv6 range in its canonical text."""
+
+Text = Annotated[str, pydantic.AfterValidator(_filled)]
+"""A string with something in it."""
+
+Count = Annotated[int, pydantic.Field(strict=True)]
+"""A whole number; a boolean or a quoted number is not one."""
+
+Duration = Annotated[
+    float,
+    pydantic.BeforeValidator(_seconds),
+    pydantic.WithJsonSchema({"type": "string", "pattern": f"^{DURATION.pattern}$", "examples": ["2m"]}),
+]
+"""Seconds, written with a unit."""
+
+Factor = Annotated[
+    float,
+    pydantic.BeforeValidator(_factor),
+    pydantic.WithJsonSchema({"type": "number", "minimum": 1, "maximum": 1000}),
+]
+"""A factor of growth, 1 or more."""
+
+Values = Annotated[dict[str, Any], pydantic.Field(repr=False)]
+"""Helm values; out of `repr`, since somebody will put a secret there."""
