@@ -1,0 +1,133 @@
+"""What the lock and the journal share about voters: names, majorities, and asking all of them at once.
+
+A voter is a cluster of the Fleet or its witness. Everything lies in one namespace of each voter. This module
+decides nothing about locks or journals.
+
+Sets of voters may grow or shrink by one between operations: a majority of n and one of n + 1 always meet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from isthmus.clients import kinds
+from isthmus.engine import clock as clocks
+from isthmus.model import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+NAMESPACE = "isthmus-system"
+MANAGED = "app.kubernetes.io/managed-by"
+COMPONENT = "app.kubernetes.io/component"
+APP = "isthmus.dev/app"
+OPERATION = "isthmus.dev/operation"
+TOKEN = "isthmus.dev/token"  # noqa: S105 - the fencing number, no secret
+KEY_LENGTH = 50  # characters; with `fence.` and a label's limit of 63 in mind
+CHUNK = 480 * 1024  # bytes of data in one object, so that it stays under 512 KiB with its metadata
+GRACE = 1.0  # seconds that a majority waits for the rest before it goes on without them
+
+
+class Api(Protocol):
+    """One API server as one user: the part of `clients.kube.Cluster` that the engine's safety rests on."""
+
+    @property
+    def name(self) -> str:
+        """The cluster's name in the Fleet."""
+
+    def as_token(self, token: str, /) -> Api:
+        """Return the same server with only this bearer token."""
+
+    async def get(self, kind: kinds.Kind, name: str, namespace: str | None = None) -> Json | None:
+        """Return the object, or None where it does not exist."""
+
+    async def list(
+        self, kind: kinds.Kind, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> list[Json]:
+        """Return the objects that match."""
+
+    async def create(self, kind: kinds.Kind, obj: Json, *, namespace: str | None = None) -> Json:
+        """Create; ConflictError when it exists."""
+
+    async def replace(self, kind: kinds.Kind, obj: Json) -> Json:
+        """Write over the version in metadata.resourceVersion; ConflictError when it has moved."""
+
+    async def apply(
+        self, kind: kinds.Kind, obj: Json, *, manager: str = "isthmus", force: bool = True, dry_run: bool = False
+    ) -> Json:
+        """Apply on the server's side."""
+
+    async def delete(
+        self,
+        kind: kinds.Kind,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None = None,
+        propagation: str | None = None,
+        grace: int | None = None,
+    ) -> bool:
+        """Delete; False where it does not exist, ConflictError when it is another one than `uid`."""
+
+    async def issue_token(
+        self, account: str, namespace: str, *, secret: tuple[str, str] | None = None, seconds: int = 3600
+    ) -> str:
+        """Return a token of the account, bound to a Secret by name and uid."""
+
+    async def allows(
+        self, verb: str, kind: kinds.Kind, namespace: str | None = None, *, subresource: str = ""
+    ) -> bool:
+        """Say whether this user may do it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Votes(Generic[T]):
+    """What each voter answered."""
+
+    answers: Mapping[str, T]
+    failures: Mapping[str, errors.IsthmusError]
+
+
+def app_key(namespace: str, app: str) -> str:
+    """Return `<namespace>.<app>`, shortened with a hash beyond 50 characters."""
+    key = f"{namespace}.{app}"
+    if len(key) <= KEY_LENGTH:
+        return key
+    mark = hashlib.sha256(key.encode()).hexdigest()[:12]
+    return f"{key[: KEY_LENGTH - 13].rstrip('.-')}-{mark}"
+
+
+def majority(count: int) -> int:
+    """Return how many of so many voters are more than half."""
+    return count // 2 + 1
+
+
+def metadata(name: str, key: str, *, namespace: str = NAMESPACE, component: str, operation: str = "") -> Json:
+    """Return the metadata that every object of ours carries."""
+    labels = {MANAGED: "isthmus", COMPONENT: component, APP: key}
+    if operation:
+        labels[OPERATION] = operation
+    return {"name": name, "namespace": namespace, "labels": labels}
+
+
+async def ask(
+    voters: Sequence[Api],
+    question: Callable[[Api], Coroutine[Any, Any, T]],
+    *,
+    clock: clocks.Clock,
+    deadline: float,
+    enough: int | None = None,
+) -> Votes[T]:
+    """Ask all at once; each has its own deadline, and after `enough` answers the others get a second of grace."""
+    raise NotImplementedError
+
+
+async def prepare(clusters: Iterable[Api], *, clock: clocks.Clock, deadline: float = 10.0) -> Mapping[str, errors.IsthmusError]:
+    """Create the namespace where it is missing; return what failed, by cluster."""
+    raise NotImplementedError
