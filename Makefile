@@ -1,0 +1,56 @@
+# Short targets; each says what it does while it does it. `make` alone lists them.
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+READY := .venv/.ready
+WORKERS ?= logical
+
+.PHONY: help setup binaries test demo lint types bench docs-check lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with everything in it (.venv/bin/isthmus)
+
+$(READY): requirements-dev.lock pyproject.toml scripts/setup
+	@scripts/setup
+	@touch $@
+
+binaries: $(READY) ## build what the lab runs, from pinned Go modules (minutes at first, then cached)
+	@scripts/check-go
+	@$(BIN)/isthmus lab build
+
+test: binaries ## do all set-up and run the tests (ARGS="tests/model -x" runs a part)
+	@echo "running the tests"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+demo: binaries ## do all set-up and tell the whole story on three real clusters
+	@$(BIN)/isthmus demo
+
+lint: $(READY) ## style, rooms, tree, lock files
+	@echo "ruff: style"
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@echo "import-linter: rooms import downwards"
+	@$(BIN)/lint-imports --no-logo
+	@echo "tree: no binaries, no paths of a machine, no index addresses"
+	@$(BIN)/python scripts/check_tree.py
+	@echo "locks: they follow pyproject.toml"
+	@scripts/lock --check
+
+types: $(READY) ## mypy, strict, over src, tests, bench, scripts
+	@echo "mypy: strict types"
+	@$(BIN)/mypy src tests bench scripts
+
+bench: binaries ## print the figures of bench/
+	@$(BIN)/python bench/run.py $(ARGS)
+
+docs-check: $(READY) ## links and commands in the documents
+	@$(BIN)/python scripts/check_docs.py
+
+lock: $(READY) ## write requirements.lock and requirements-dev.lock from pyproject.toml
+	@scripts/lock
+
+clean: ## remove .venv and what tools leave (not the lab: `isthmus lab down`)
+	@echo "removing .venv and caches"
+	@rm -rf .venv .make .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
