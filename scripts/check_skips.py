@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 
 def skipped(report: Path) -> set[str]:
     """Return `file: reason` of each skipped test."""
     found = set()
-    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314  # pytest wrote it a moment ago
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314  # pytest wrote it a moment ago
         for mark in case.iter("skipped"):
             if mark.get("type") != "pytest.xfail":
                 found.add(f"{case.get('classname', '')}: {mark.get('message', '')}")
