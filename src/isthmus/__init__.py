@@ -1,0 +1,3 @@
+"""Run one distributed application over many Kubernetes clusters as if it were one thing."""
+
+__version__ = "0.1.0"
