@@ -1,0 +1,296 @@
+"""`isthmus permissions VERB`: the RBAC that a verb needs in each cluster, from one table.
+
+The table says why each right is asked for. This module grants nothing: it prints documents to apply.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from isthmus.cli import output
+from isthmus.model import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RBAC = "rbac.authorization.k8s.io"
+SYSTEM = "isthmus-system"
+
+READ = ("get", "list", "watch")
+KEEP = ("get", "list", "watch", "create", "update", "patch", "delete")
+
+
+class Scope(StrEnum):
+    """Where a right is given."""
+
+    CLUSTER = "cluster"
+    SYSTEM = "isthmus-system"
+    APP = "the App's namespace"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Right:
+    """One rule of RBAC, the verbs of the command line that need it, and why they do."""
+
+    needed_by: frozenset[str]
+    scope: Scope
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    why: str
+    names: tuple[str, ...] = ()
+
+    def to_rule(self) -> dict[str, Any]:
+        """Return the rule as RBAC writes it."""
+        rule: dict[str, Any] = {
+            "apiGroups": [self.group],
+            "resources": list(self.resources),
+            "verbs": list(self.verbs),
+        }
+        if self.names:
+            rule["resourceNames"] = list(self.names)
+        return rule
+
+
+WRITING = frozenset({"deploy"})
+READING = frozenset({"deploy diff", "deploy status", "deploy history"})
+STEERING = frozenset({"deploy pause", "deploy approve", "deploy skip", "deploy abort"})
+PLANNING = WRITING | {"deploy diff"}
+
+RIGHTS = (
+    Right(
+        needed_by=WRITING | READING | STEERING,
+        scope=Scope.CLUSTER,
+        group="",
+        resources=("namespaces",),
+        verbs=("get", "list"),
+        why="to see whether the namespaces exist or are going away",
+    ),
+    Right(
+        needed_by=WRITING,
+        scope=Scope.CLUSTER,
+        group="",
+        resources=("namespaces",),
+        verbs=("create",),
+        why=f"to make {SYSTEM} and the App's namespace on first use",
+    ),
+    Right(
+        needed_by=PLANNING,
+        scope=Scope.CLUSTER,
+        group="authorization.k8s.io",
+        resources=("selfsubjectaccessreviews",),
+        verbs=("create",),
+        why="to ask before the first step what would be refused in the middle",
+    ),
+    Right(
+        needed_by=WRITING,
+        scope=Scope.CLUSTER,
+        group=RBAC,
+        resources=("clusterrolebindings",),
+        verbs=("get", "create"),
+        why="to give the deployer account of an App without `serviceAccount` its rights",
+    ),
+    Right(
+        needed_by=WRITING,
+        scope=Scope.CLUSTER,
+        group=RBAC,
+        resources=("clusterroles",),
+        verbs=("bind",),
+        names=("cluster-admin",),
+        why="same; not needed where every App names a `serviceAccount`",
+    ),
+    Right(
+        needed_by=READING | STEERING,
+        scope=Scope.SYSTEM,
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=READ,
+        why="to see who holds the lock of an App",
+    ),
+    Right(
+        needed_by=WRITING,
+        scope=Scope.SYSTEM,
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=KEEP,
+        why="to take, renew and give back the lock of an App",
+    ),
+    Right(
+        needed_by=READING,
+        scope=Scope.SYSTEM,
+        group="",
+        resources=("configmaps",),
+        verbs=READ,
+        why="to read the journal",
+    ),
+    Right(
+        needed_by=WRITING | STEERING,
+        scope=Scope.SYSTEM,
+        group="",
+        resources=("configmaps",),
+        verbs=KEEP,
+        why="to write the journal, and requests such as pause, approve or abort",
+    ),
+    Right(
+        needed_by=WRITING,
+        scope=Scope.SYSTEM,
+        group="",
+        resources=("secrets",),
+        verbs=KEEP,
+        why="to keep the pinned chart and values, and the Secret that a credential is bound to",
+    ),
+    Right(
+        needed_by=WRITING,
+        scope=Scope.SYSTEM,
+        group="",
+        resources=("serviceaccounts",),
+        verbs=("get", "create"),
+        why="to make the deployer account on first use",
+    ),
+    Right(
+        needed_by=WRITING,
+        scope=Scope.SYSTEM,
+        group="",
+        resources=("serviceaccounts/token",),
+        verbs=("create",),
+        why="to write with a credential that a successor can end: the fence",
+    ),
+    Right(
+        needed_by=WRITING,
+        scope=Scope.APP,
+        group="",
+        resources=("serviceaccounts/token",),
+        verbs=("create",),
+        why="same, where the App names a `serviceAccount` of its own namespace",
+    ),
+    Right(
+        needed_by=WRITING | READING,
+        scope=Scope.APP,
+        group="",
+        resources=("secrets",),
+        verbs=READ,
+        why="to read the records that Helm keeps, and values by reference",
+    ),
+    Right(
+        needed_by=WRITING | READING,
+        scope=Scope.APP,
+        group="",
+        resources=("configmaps", "pods", "events", "persistentvolumeclaims", "services", "serviceaccounts"),
+        verbs=READ,
+        why="to compare, to wait for pods, and to say what holds them up",
+    ),
+    Right(
+        needed_by=WRITING | READING,
+        scope=Scope.APP,
+        group="apps",
+        resources=("statefulsets", "deployments", "daemonsets", "replicasets", "controllerrevisions"),
+        verbs=READ,
+        why="to see which revision is running, and whether it is healthy",
+    ),
+    Right(
+        needed_by=WRITING,
+        scope=Scope.APP,
+        group="",
+        resources=("pods",),
+        verbs=("delete",),
+        why="to remove never-Ready pods of an abandoned revision, one by one",
+    ),
+)
+
+BOUND_TO_ADMIN = PLANNING
+"""Verbs that dry-run or write what a chart holds: the built-in role `admin`, in the App's namespace alone."""
+
+NO_CLUSTER = ("init", "plan", "lab", "demo", "version")
+"""Verbs that need no right in a cluster of the user's."""
+
+
+def permissions(
+    verb: Annotated[list[str], typer.Argument(help="The verb, for example `deploy` or `deploy status`.")],
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="The App's namespace.", metavar="NAME")
+    ] = "default",
+    group: Annotated[
+        str, typer.Option("--group", help="Who gets the rights: a group of users.", metavar="NAME")
+    ] = "isthmus-operators",
+    form: Annotated[
+        output.Output, typer.Option("--output", "-o", help="text is YAML with the reasons as comments.")
+    ] = output.Output.TEXT,
+) -> None:
+    """Print the RBAC that a verb needs, for `kubectl apply -f -` in each cluster.
+
+    Examples:
+        isthmus permissions deploy --namespace data
+        isthmus permissions deploy status -n data --group sre | kubectl --context us-west4 apply -f -
+    """
+    name = " ".join(verb)
+    if name in NO_CLUSTER:
+        print(f"# `isthmus {name}` needs no right in any cluster")
+        return
+    known = sorted(set().union(*(right.needed_by for right in RIGHTS)))
+    if name not in known:
+        raise errors.InputError(
+            f"no verb '{name}'", remedy=f"one of: {', '.join([*known, *NO_CLUSTER])}", where="permissions"
+        )
+    documents = list(build(name, namespace=namespace, group=group))
+    if form is output.Output.JSON:
+        output.emit([document for document, _ in documents], form)
+    else:
+        print("\n---\n".join(_text(document, reasons) for document, reasons in documents))
+
+
+def build(verb: str, *, namespace: str, group: str) -> Iterable[tuple[dict[str, Any], list[str]]]:
+    """Yield each document with the reasons of its rules, for one verb."""
+    title = "isthmus-" + verb.replace(" ", "-")
+    rights = [right for right in RIGHTS if verb in right.needed_by]
+    for scope, where in ((Scope.CLUSTER, None), (Scope.SYSTEM, SYSTEM), (Scope.APP, namespace)):
+        chosen = [right for right in rights if right.scope is scope]
+        if chosen:
+            role = {**_head("Role", title, where), "rules": [right.to_rule() for right in chosen]}
+            yield role, [right.why for right in chosen]
+            yield _binding(title, where, group, title), []
+    if verb in BOUND_TO_ADMIN:
+        reason = "what a chart holds is written, or dry-run, as it is; add a role for kinds beyond `admin`"
+        yield _binding(f"{title}-admin", namespace, group, "admin", role_kind="ClusterRole"), [reason]
+
+
+def _head(kind: str, name: str, namespace: str | None) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace} if namespace else {"name": name}
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": kind if namespace else f"Cluster{kind}",
+        "metadata": metadata,
+    }
+
+
+def _binding(
+    name: str, namespace: str | None, group: str, role: str, *, role_kind: str | None = None
+) -> dict[str, Any]:
+    return {
+        **_head("RoleBinding", name, namespace),
+        "roleRef": {
+            "apiGroup": RBAC,
+            "kind": role_kind or ("Role" if namespace else "ClusterRole"),
+            "name": role,
+        },
+        "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": group}],
+    }
+
+
+def _text(document: dict[str, Any], reasons: list[str]) -> str:
+    import yaml
+
+    rules = document.get("rules")
+    if rules is None:
+        comment = "".join(f"# {reason}\n" for reason in reasons)
+        return comment + yaml.safe_dump(document, sort_keys=False).rstrip()
+    head = {key: value for key, value in document.items() if key != "rules"}
+    lines = [yaml.safe_dump(head, sort_keys=False).rstrip(), "rules:"]
+    for rule, reason in itertools.zip_longest(rules, reasons):
+        lines.append(f"# {reason}")
+        lines.append(yaml.safe_dump([rule], sort_keys=False, default_flow_style=None).rstrip())
+    return "\n".join(lines)
