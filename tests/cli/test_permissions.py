@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from isthmus.cli import main, permissions
+
+
+def _documents(verb: str, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    assert main.main(["permissions", *verb.split(), "--namespace", "data", "-o", "json"]) == 0
+    documents: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return documents
+
+
+def _place(document: dict[str, Any]) -> str | None:
+    namespace: str | None = document["metadata"].get("namespace")
+    return namespace
+
+
+VERBS = sorted(set().union(*(right.needed_by for right in permissions.RIGHTS)))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_role_is_bound(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    documents = _documents(verb, capsys)
+    roles = {(_place(each), each["metadata"]["name"]) for each in documents if "rules" in each}
+    bound = {(_place(each), each["roleRef"]["name"]) for each in documents if "roleRef" in each}
+
+    assert roles <= bound
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_text_is_the_same_documents_with_reasons(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = _documents(verb, capsys)
+    assert main.main(["permissions", *verb.split(), "--namespace", "data"]) == 0
+
+    assert list(yaml.safe_load_all(capsys.readouterr().out)) == wanted
+
+
+@pytest.mark.parametrize("verb", ["deploy diff", "deploy status", "deploy history"])
+def test_a_reading_verb_asks_for_no_write_in_its_own_roles(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {
+        (resource, right)
+        for document in _documents(verb, capsys)
+        for rule in document.get("rules", [])
+        for resource in rule["resources"]
+        for right in rule["verbs"]
+    }
+
+    writes = {each for each in asked if each[1] not in {"get", "list", "watch"}}
+    assert writes <= {("selfsubjectaccessreviews", "create")}
+
+
+@pytest.mark.parametrize("verb", permissions.NO_CLUSTER)
+def test_a_verb_without_clusters_says_so(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["permissions", verb]) == 0
+    assert capsys.readouterr().out == f"# `isthmus {verb}` needs no right in any cluster\n"
