@@ -9,6 +9,7 @@ Sets of voters may grow or shrink by one between operations: a majority of n and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -18,7 +19,7 @@ from isthmus.engine import clock as clocks
 from isthmus.model import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -59,7 +60,13 @@ class Api(Protocol):
         """Write over the version in metadata.resourceVersion; ConflictError when it has moved."""
 
     async def apply(
-        self, kind: kinds.Kind, obj: Json, *, manager: str = "isthmus", force: bool = True, dry_run: bool = False
+        self,
+        kind: kinds.Kind,
+        obj: Json,
+        *,
+        manager: str = "isthmus",
+        force: bool = True,
+        dry_run: bool = False,
     ) -> Json:
         """Apply on the server's side."""
 
@@ -117,17 +124,107 @@ def metadata(name: str, key: str, *, namespace: str = NAMESPACE, component: str,
 
 
 async def ask(
-    voters: Sequence[Api],
+    voters: Iterable[Api],
     question: Callable[[Api], Coroutine[Any, Any, T]],
     *,
     clock: clocks.Clock,
     deadline: float,
     enough: int | None = None,
 ) -> Votes[T]:
-    """Ask all at once; each has its own deadline, and after `enough` answers the others get a second of grace."""
-    raise NotImplementedError
+    """Ask all at once, at most `deadline` seconds; after `enough` answers the others get one more second."""
+    tasks = {api.name: asyncio.ensure_future(question(api)) for api in voters}
+    try:
+        await _settle(set(tasks.values()), clock=clock, deadline=deadline, enough=enough or len(tasks))
+        return _count(tasks, deadline)
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
-async def prepare(clusters: Iterable[Api], *, clock: clocks.Clock, deadline: float = 10.0) -> Mapping[str, errors.IsthmusError]:
-    """Create the namespace where it is missing; return what failed, by cluster."""
-    raise NotImplementedError
+async def _settle(
+    tasks: set[asyncio.Future[T]], *, clock: clocks.Clock, deadline: float, enough: int
+) -> None:
+    limit = clock.monotonic() + deadline
+    waiting, is_hurried = set(tasks), False
+    while waiting:
+        left = limit - clock.monotonic()
+        if left <= 0 or not await _any_done(waiting, clock=clock, seconds=left):
+            return
+        waiting = {task for task in waiting if not task.done()}
+        answered = sum(task.done() and not task.cancelled() and task.exception() is None for task in tasks)
+        if answered >= enough and not is_hurried:
+            is_hurried, limit = True, min(limit, clock.monotonic() + GRACE)
+
+
+async def _any_done(tasks: set[asyncio.Future[T]], *, clock: clocks.Clock, seconds: float) -> bool:
+    alarm: asyncio.Future[Any] = asyncio.ensure_future(clock.sleep(seconds))
+    watched: set[asyncio.Future[Any]] = {*tasks, alarm}
+    try:
+        done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        return done != {alarm}
+    finally:
+        alarm.cancel()
+
+
+def _count(tasks: Mapping[str, asyncio.Future[T]], deadline: float) -> Votes[T]:
+    answers: dict[str, T] = {}
+    failures: dict[str, errors.IsthmusError] = {}
+    for name, task in tasks.items():
+        if not task.done():
+            failures[name] = silent(name, deadline)
+            continue
+        try:
+            answers[name] = task.result()
+        except errors.IsthmusError as error:
+            failures[name] = error
+    return Votes(answers, failures)
+
+
+def silent(name: str, deadline: float) -> errors.UnreachableError:
+    """Return the error of a voter that said nothing in time."""
+    return errors.UnreachableError(
+        "no answer",
+        where=name,
+        why=f"nothing came back in {deadline:g} s",
+        remedy=f"Check that the API server of {name} runs and can be reached from here.",
+    )
+
+
+def lacking(what: str, votes: Votes[Any], count: int) -> errors.IsthmusError:
+    """Return the error for an answer that needs a majority and has none, naming who failed and how."""
+    named = "; ".join(f"{name}: {_reason(error)}" for name, error in sorted(votes.failures.items()))
+    why = f"{len(votes.answers)} of {count} voters answered and {majority(count)} are needed ({named})"
+    refused = [error for error in votes.failures.values() if not isinstance(error, errors.UnreachableError)]
+    kind = errors.DeniedError if len(refused) > count - majority(count) else errors.UnreachableError
+    remedy = (refused[0].remedy if kind is errors.DeniedError else "") or (
+        "Bring enough of these clusters back, or repair the way to them; nothing was changed."
+    )
+    return kind(what, where=", ".join(sorted(votes.failures)), why=why, remedy=remedy)
+
+
+def _reason(error: errors.IsthmusError) -> str:
+    return f"{error.what}: {error.why}" if error.why else error.what
+
+
+async def prepare(
+    clusters: Iterable[Api], *, clock: clocks.Clock = clocks.SYSTEM, deadline: float = 10.0
+) -> Mapping[str, errors.IsthmusError]:
+    """Create our namespace where it is missing; return what failed, by cluster."""
+    votes = await ask(clusters, _prepare, clock=clock, deadline=deadline)
+    return votes.failures
+
+
+async def _prepare(api: Api) -> None:
+    try:
+        if await api.get(kinds.NAMESPACE, NAMESPACE) is not None:
+            return
+    except errors.DeniedError:
+        return  # a user bound to this namespace alone may not read it; the first write will tell
+    space = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": NAMESPACE, "labels": {MANAGED: "isthmus"}},
+    }
+    with contextlib.suppress(errors.ConflictError):  # somebody else was quicker
+        await api.create(kinds.NAMESPACE, space)
