@@ -4,6 +4,7 @@
     ├── InputError          documents or flags that cannot be read (exit 2)
     ├── UnreachableError    a cluster does not answer (exit 3)
     ├── DeniedError         a cluster answers and refuses: rights, admission, quota (exit 1)
+    │   └── UnauthenticatedError  the credential is not accepted, any more or at all (exit 1)
     ├── ConflictError       somebody else changed or holds the thing (exit 1)
     │   └── FencedError     a successor took the operation over; this process must stop (exit 1)
     ├── HeldError           the work waits for a person (exit 4)
@@ -61,6 +62,10 @@ class UnreachableError(IsthmusError):
 
 class DeniedError(IsthmusError):
     """A cluster answers and refuses."""
+
+
+class UnauthenticatedError(DeniedError):
+    """A cluster does not accept the credential: expired, revoked or wrong."""
 
 
 class ConflictError(IsthmusError):

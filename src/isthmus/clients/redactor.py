@@ -1,0 +1,67 @@
+"""Keeps secrets out of what other programs say before it becomes an error.
+
+It replaces exact strings and their usual encodings; it does not guess what looks like a secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MASK = "***"
+SHORTEST = 4  # characters; shorter strings ("no", "on") would blank ordinary words
+
+
+@dataclasses.dataclass(frozen=True)
+class Redactor:
+    """Replaces secret strings of at least four characters by `***`."""
+
+    secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, secrets: Iterable[str]) -> Redactor:
+        """Return a redactor for the strings, their lines, and both as JSON, Go and base64 write them."""
+        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
+        return cls(tuple(sorted(forms, key=lambda form: (-len(form), form))))  # the longest match goes first
+
+    @classmethod
+    def of_values(cls, values: Any) -> Redactor:
+        """Return a redactor for every string in a tree of values."""
+        return cls.of(_strings(values))
+
+    def joined(self, other: Redactor) -> Redactor:
+        """Return a redactor for the secrets of both."""
+        both = {*self.secrets, *other.secrets}
+        return Redactor(tuple(sorted(both, key=lambda form: (-len(form), form))))
+
+    def clean(self, text: str) -> str:
+        """Return the text without the secrets."""
+        for secret in self.secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    for part in (secret, *(line.strip() for line in secret.splitlines())):
+        if len(part) < SHORTEST:
+            continue
+        yield part
+        yield json.dumps(part)[1:-1]
+        yield json.dumps(part, ensure_ascii=False)[1:-1]
+        yield base64.b64encode(part.encode()).decode()
+
+
+def _strings(values: Any) -> Iterator[str]:
+    if isinstance(values, str):
+        yield values
+    elif isinstance(values, dict):
+        for value in values.values():
+            yield from _strings(value)
+    elif isinstance(values, (list, tuple)):
+        for value in values:
+            yield from _strings(value)
