@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +9,7 @@ from isthmus.cli import main, prose
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PRESENT = [verb.name for verb in main.VERBS if importlib.util.find_spec(f"isthmus.cli.{verb.name}")]
+PRESENT = [verb.name for verb in main.present()]
 
 
 def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:

@@ -47,7 +47,7 @@ class Verbs(core.TyperGroup):
 
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
-        for verb in _present():
+        for verb in present():
             self.add_command(core.TyperCommand(verb.name, help=verb.line, rich_markup_mode=None))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -58,7 +58,7 @@ class Verbs(core.TyperGroup):
         return name, load(name), rest
 
 
-def _present() -> Iterator[Verb]:
+def present() -> Iterator[Verb]:
     """Yield the verbs whose module exists."""
     for verb in VERBS:
         if importlib.util.find_spec(f"isthmus.cli.{verb.name}"):
