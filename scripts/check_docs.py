@@ -1,7 +1,7 @@
 """Reads the documents and names links that lead nowhere and commands that do not exist.
 
-A command in a document is text between backquotes, or a line of a code block, that starts with `isthmus`. Its
-verbs and long options must be those of the program. Prints one line per finding and exits 1 when there is one.
+A command in a document is text between backquotes, or a line of a code block, that starts with `isthmus`;
+its verbs and long options must be those of the program. Prints the findings and exits 1 when there are any.
 """
 
 from __future__ import annotations
