@@ -56,6 +56,16 @@ def test_a_reading_verb_asks_for_no_write_in_its_own_roles(
     assert writes <= {("selfsubjectaccessreviews", "create")}
 
 
+def test_an_app_with_its_own_account_needs_no_right_to_make_admins(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main.main(["permissions", "deploy", "--namespace", "data", "--account", "deployer"]) == 0
+
+    printed = capsys.readouterr().out
+    assert "cluster-admin" not in printed
+    assert "clusterrolebindings" not in printed
+
+
 @pytest.mark.parametrize("verb", permissions.NO_CLUSTER)
 def test_a_verb_without_clusters_says_so(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["permissions", verb]) == 0

@@ -22,6 +22,7 @@ RBAC = "rbac.authorization.k8s.io"
 SYSTEM = "isthmus-system"
 
 READ = ("get", "list", "watch")
+APPLY = ("get", "create", "patch")
 KEEP = ("get", "list", "watch", "create", "update", "patch", "delete")
 
 
@@ -44,6 +45,8 @@ class Right:
     verbs: tuple[str, ...]
     why: str
     names: tuple[str, ...] = ()
+    own_account: bool | None = None
+    """True: only where the App names an account; False: only where it names none."""
 
     def to_rule(self) -> dict[str, Any]:
         """Return the rule as RBAC writes it."""
@@ -92,8 +95,9 @@ RIGHTS = (
         scope=Scope.CLUSTER,
         group=RBAC,
         resources=("clusterrolebindings",),
-        verbs=("get", "create"),
-        why="to give the deployer account of an App without `serviceAccount` its rights",
+        verbs=APPLY,
+        why="to give rights to isthmus-deployer, which writes an App that names no `serviceAccount`",
+        own_account=False,
     ),
     Right(
         needed_by=WRITING,
@@ -102,23 +106,8 @@ RIGHTS = (
         resources=("clusterroles",),
         verbs=("bind",),
         names=("cluster-admin",),
-        why="same; not needed where every App names a `serviceAccount`",
-    ),
-    Right(
-        needed_by=READING | STEERING,
-        scope=Scope.SYSTEM,
-        group="coordination.k8s.io",
-        resources=("leases",),
-        verbs=READ,
-        why="to see who holds the lock of an App",
-    ),
-    Right(
-        needed_by=WRITING,
-        scope=Scope.SYSTEM,
-        group="coordination.k8s.io",
-        resources=("leases",),
-        verbs=KEEP,
-        why="to take, renew and give back the lock of an App",
+        why="same; with --account this is not needed",
+        own_account=False,
     ),
     Right(
         needed_by=READING,
@@ -149,8 +138,9 @@ RIGHTS = (
         scope=Scope.SYSTEM,
         group="",
         resources=("serviceaccounts",),
-        verbs=("get", "create"),
-        why="to make the deployer account on first use",
+        verbs=APPLY,
+        why="to make isthmus-deployer on first use",
+        own_account=False,
     ),
     Right(
         needed_by=WRITING,
@@ -159,6 +149,15 @@ RIGHTS = (
         resources=("serviceaccounts/token",),
         verbs=("create",),
         why="to write with a credential that a successor can end: the fence",
+        own_account=False,
+    ),
+    Right(
+        needed_by=WRITING,
+        scope=Scope.SYSTEM,
+        group=RBAC,
+        resources=("roles", "rolebindings"),
+        verbs=APPLY,
+        why="to let the account that writes the App write the journal too",
     ),
     Right(
         needed_by=WRITING,
@@ -166,7 +165,8 @@ RIGHTS = (
         group="",
         resources=("serviceaccounts/token",),
         verbs=("create",),
-        why="same, where the App names a `serviceAccount` of its own namespace",
+        why="to write with a credential that a successor can end: the fence",
+        own_account=True,
     ),
     Right(
         needed_by=WRITING | READING,
@@ -217,6 +217,9 @@ def permissions(
     group: Annotated[
         str, typer.Option("--group", help="Who gets the rights: a group of users.", metavar="NAME")
     ] = "isthmus-operators",
+    account: Annotated[
+        str, typer.Option("--account", help="The App's `serviceAccount`, if it names one.", metavar="NAME")
+    ] = "",
     form: Annotated[
         output.Output, typer.Option("--output", "-o", help="text is YAML with the reasons as comments.")
     ] = output.Output.TEXT,
@@ -224,7 +227,7 @@ def permissions(
     """Print the RBAC that a verb needs, for `kubectl apply -f -` in each cluster.
 
     Examples:
-        isthmus permissions deploy --namespace data
+        isthmus permissions deploy --namespace data --account deployer
         isthmus permissions deploy status -n data --group sre | kubectl --context us-west4 apply -f -
     """
     name = " ".join(verb)
@@ -236,26 +239,49 @@ def permissions(
         raise errors.InputError(
             f"no verb '{name}'", remedy=f"one of: {', '.join([*known, *NO_CLUSTER])}", where="permissions"
         )
-    documents = list(build(name, namespace=namespace, group=group))
+    documents = list(build(name, namespace=namespace, group=group, account=account))
     if form is output.Output.JSON:
         output.emit([document for document, _ in documents], form)
     else:
         print("\n---\n".join(_text(document, reasons) for document, reasons in documents))
 
 
-def build(verb: str, *, namespace: str, group: str) -> Iterable[tuple[dict[str, Any], list[str]]]:
+def build(
+    verb: str, *, namespace: str, group: str, account: str = ""
+) -> Iterable[tuple[dict[str, Any], list[str]]]:
     """Yield each document with the reasons of its rules, for one verb."""
     title = "isthmus-" + verb.replace(" ", "-")
-    rights = [right for right in RIGHTS if verb in right.needed_by]
+    who = {"apiGroup": RBAC, "kind": "Group", "name": group}
+    rights = [
+        right for right in RIGHTS if verb in right.needed_by and right.own_account in {None, bool(account)}
+    ]
     for scope, where in ((Scope.CLUSTER, None), (Scope.SYSTEM, SYSTEM), (Scope.APP, namespace)):
         chosen = [right for right in rights if right.scope is scope]
+        if chosen and where:
+            yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": where}}, []
         if chosen:
             role = {**_head("Role", title, where), "rules": [right.to_rule() for right in chosen]}
             yield role, [right.why for right in chosen]
-            yield _binding(title, where, group, title), []
+            yield (
+                _bind(_head("RoleBinding", title, where), "Role" if where else "ClusterRole", title, who),
+                [],
+            )
     if verb in BOUND_TO_ADMIN:
-        reason = "what a chart holds is written, or dry-run, as it is; add a role for kinds beyond `admin`"
-        yield _binding(f"{title}-admin", namespace, group, "admin", role_kind="ClusterRole"), [reason]
+        head = _head("RoleBinding", f"{title}-admin", namespace)
+        yield _bind(head, "ClusterRole", "admin", who), ["a chart is dry-run as it is, whatever it holds"]
+    if account and verb in WRITING:
+        yield from _account(account, namespace)
+
+
+def _account(name: str, namespace: str) -> Iterable[tuple[dict[str, Any], list[str]]]:
+    metadata = {"name": name, "namespace": namespace}
+    yield (
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+        ["writes the App, Helm included"],
+    )
+    head = _head("RoleBinding", f"isthmus-{name}", namespace)
+    reason = "add roles for kinds of the chart beyond `admin`"
+    yield _bind(head, "ClusterRole", "admin", {"kind": "ServiceAccount", **metadata}), [reason]
 
 
 def _head(kind: str, name: str, namespace: str | None) -> dict[str, Any]:
@@ -267,18 +293,8 @@ def _head(kind: str, name: str, namespace: str | None) -> dict[str, Any]:
     }
 
 
-def _binding(
-    name: str, namespace: str | None, group: str, role: str, *, role_kind: str | None = None
-) -> dict[str, Any]:
-    return {
-        **_head("RoleBinding", name, namespace),
-        "roleRef": {
-            "apiGroup": RBAC,
-            "kind": role_kind or ("Role" if namespace else "ClusterRole"),
-            "name": role,
-        },
-        "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": group}],
-    }
+def _bind(head: dict[str, Any], kind: str, role: str, subject: dict[str, str]) -> dict[str, Any]:
+    return {**head, "roleRef": {"apiGroup": RBAC, "kind": kind, "name": role}, "subjects": [subject]}
 
 
 def _text(document: dict[str, Any], reasons: list[str]) -> str:
