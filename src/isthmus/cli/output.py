@@ -57,7 +57,8 @@ def print_findings(findings: Iterable[finding.Finding], *, err: bool = True) -> 
     for found in sorted(findings, key=lambda each: RANK[each.severity]):
         typer.secho(f"{found.severity.value}: ", fg=COLOUR[found.severity], bold=True, nl=False, err=err)
         place = where(found)
-        typer.echo(f"{place}: {found.message} [{found.code}]" if place else f"{found.message} [{found.code}]", err=err)
+        typer.echo(f"{place}: " if place else "", nl=False, err=err)
+        typer.echo(f"{found.message} [{found.code}]", err=err)
         typer.echo(f"  → {found.remedy}", err=err)
 
 
@@ -109,5 +110,6 @@ def pick(names: Sequence[str], only: str | None) -> tuple[str, ...]:
     wanted = [each.strip() for each in only.split(",") if each.strip()]
     for each in wanted:
         if each not in names:
-            raise errors.InputError(f"--only names no cluster '{each}'", remedy=f"use: {fleet.near(each, names)}")
+            remedy = f"use one of: {fleet.near(each, names)}"
+            raise errors.InputError(f"--only names no cluster '{each}'", remedy=remedy)
     return tuple(name for name in names if name in wanted)

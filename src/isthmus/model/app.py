@@ -10,9 +10,10 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import pydantic
+import pydantic_core
 from pydantic import json_schema
 
-from isthmus.model import document, errors, fleet, types
+from isthmus.model import document, errors, fleet, later, types
 
 MAX_RELEASE = 53
 """Helm's longest release name in characters."""
@@ -46,6 +47,19 @@ class Chart(types.Value):
     name: types.Text | None = None
     version: types.Text | None = None
 
+    @pydantic.model_validator(mode="after")
+    def _one_place(self) -> Chart:
+        if "oci://" in (self.path or "") + (self.repo or ""):
+            raise pydantic_core.PydanticCustomError(
+                "later", "{what}", {"what": later.message("oci://", later.OCI)}
+            )
+        remote = (self.repo, self.name, self.version)
+        if self.path is None and None in remote:
+            raise ValueError("a chart has one place; write `path`, or `repo`, `name` and `version` together")
+        if self.path is not None and remote != (None, None, None):
+            raise ValueError("a chart has one place; write either `path` or `repo`, `name` and `version`")
+        return self
+
 
 class ValuesFrom(types.Value):
     """Values kept in each target cluster: a key of a Secret or of a ConfigMap in the App's namespace."""
@@ -53,6 +67,12 @@ class ValuesFrom(types.Value):
     secret: types.Text | None = None
     config_map: types.Text | None = None
     key: types.Text = "values.yaml"
+
+    @pydantic.model_validator(mode="after")
+    def _one_kind(self) -> ValuesFrom:
+        if (self.secret is None) == (self.config_map is None):
+            raise ValueError("a reference names one object; write `secret: NAME` or `configMap: NAME`")
+        return self
 
 
 class Member(types.Value):
@@ -74,24 +94,30 @@ class Gate(types.Value):
 
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _written(cls, value: Any) -> Any:
+    def _written(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
         if value in ("ready", "approve"):
             return {"name": value}
         if isinstance(value, dict) and set(value) == {"bake"}:
             return {"name": "bake", "bake": value["bake"]}
-        return value
+        if info.context != types.WRITTEN:
+            return value
+        name = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else value
+        purpose = later.FIELDS["Gate"].get(name) if isinstance(name, str) else None
+        if purpose is not None:
+            what = {"what": later.message(f"gate {name}", purpose)}
+            raise pydantic_core.PydanticCustomError("later", "{what}", what)
+        raise ValueError("no such gate; write `ready`, `{bake: 2m}` or `approve`")
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> json_schema.JsonSchemaValue:
         """Describe a gate as it is written."""
-        bake = {"type": "string", "pattern": f"^{types.DURATION.pattern}$"}
-        return {
-            "description": cls.__doc__,
-            "oneOf": [
-                {"enum": ["ready", "approve"]},
-                {"type": "object", "properties": {"bake": bake}, "required": ["bake"], "additionalProperties": False},
-            ],
+        bake = {
+            "type": "object",
+            "properties": {"bake": {"type": "string", "pattern": f"^{types.DURATION.pattern}$"}},
+            "required": ["bake"],
+            "additionalProperties": False,
         }
+        return {"description": cls.__doc__, "oneOf": [{"enum": ["ready", "approve"]}, bake]}
 
     def __str__(self) -> str:
         return f"bake {types.duration_text(self.bake)}" if self.name == "bake" else self.name

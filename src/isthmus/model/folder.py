@@ -6,9 +6,12 @@ Parsing is pure: files come in as (name, text) and nothing is opened here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from isthmus.model import access, app, errors, finding, fleet, source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Path = tuple[str | int, ...]
 Document = fleet.Fleet | app.App | access.Access
@@ -31,14 +34,16 @@ class Folder:
         if not names:
             raise errors.InputError("the folder has no App", remedy="add a document of kind App")
         if name is None:
-            raise errors.InputError("the folder has several Apps", remedy=f"name one of: {', '.join(sorted(names))}")
+            remedy = f"name one of: {', '.join(sorted(names))}"
+            raise errors.InputError("the folder has several Apps", remedy=remedy)
         for each in self.apps:
             if each.name == name:
                 return each
-        raise errors.InputError(f"no App '{name}' in the folder", remedy=f"use one of: {fleet.near(name, names)}")
+        remedy = f"use one of: {fleet.near(name, names)}"
+        raise errors.InputError(f"no App '{name}' in the folder", remedy=remedy)
 
     def where(self, document: Document, path: Path = ()) -> tuple[str | None, int | None]:
-        """Return file and line of a path (`("spec", "clusters", 0, "pods")`) or of its nearest written parent."""
+        """Return file and line of a path, `("spec", "clusters", 0, "pods")`, or of its nearest parent."""
         for value, origin in zip((self.fleet, *self.apps, *self.accesses), self.origins, strict=False):
             if value is document:
                 return origin.file, origin.line(path)
@@ -55,6 +60,6 @@ class Parsed:
 
 def parse(files: Sequence[tuple[str, str]]) -> Parsed:
     """Read every document of the files; all problems at once, none raised."""
-    from isthmus.model import check  # the checks need the types above
+    from isthmus.model import check  # noqa: PLC0415  # the checks need the types above
 
     return check.parse(files)

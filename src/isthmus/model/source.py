@@ -9,12 +9,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from isthmus.model import finding, yamltext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Path = tuple[str | int, ...]
 
@@ -111,7 +113,8 @@ class _Builder:
     def value(self, node: yaml.Node) -> Any:
         data, size = self._value(node)
         if not self.is_lost and size > SPREAD * len(self._done) + 100_000:
-            self._lose(node, "yaml-size", f"aliases make {size} values of this document", "write fewer aliases")
+            much = f"aliases make {size} values of this document"
+            self._lose(node, "yaml-size", much, "write fewer aliases")
         return data
 
     def _value(self, node: yaml.Node) -> tuple[Any, int]:
@@ -128,7 +131,7 @@ class _Builder:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node), 1
         if node.tag not in COLLECTION_TAGS:
-            self._find(node, "yaml-tag", f"the tag '{_short(node.tag)}' has no meaning here", "leave the tag out")
+            self._refuse_tag(node)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node)
         items = [self._value(item) for item in node.value]
@@ -161,14 +164,14 @@ class _Builder:
             if isinstance(part, dict):
                 merged = part | merged
             else:
-                self._find(node, "yaml-merge", "'<<' merges something that is no mapping", "give it a mapping")
+                self._find(node, "yaml-merge", "'<<' merges what is no mapping", "give it a mapping")
         return merged
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         if node.tag in TEXT_TAGS:
             return node.value
         if node.tag not in PLAIN_TAGS:
-            self._find(node, "yaml-tag", f"the tag '{_short(node.tag)}' has no meaning here", "leave the tag out")
+            self._refuse_tag(node)
             return node.value
         try:
             data = scalar(node.value)
@@ -179,6 +182,9 @@ class _Builder:
         if data is None and node.value not in NULLS:
             self._find(node, "yaml-number", f"no number of JSON: {_short(node.value)}", "put it in quotes")
         return data
+
+    def _refuse_tag(self, node: yaml.Node) -> None:
+        self._find(node, "yaml-tag", f"the tag '{_short(node.tag)}' has no meaning here", "leave the tag out")
 
     def _lose(self, node: yaml.Node, code: str, message: str, remedy: str) -> None:
         self.is_lost = True
@@ -223,14 +229,14 @@ def _based(text: str) -> int:
     return sign * int(digits, 8)
 
 
-def leaves(document: Document, path: Path, data: Any) -> Iterator[tuple[Path, Any]]:
+def leaves(path: Path, data: Any) -> Iterator[tuple[Path, Any]]:
     """Yield path and value of every scalar below a path."""
     if isinstance(data, dict):
         for key, value in data.items():
-            yield from leaves(document, (*path, key), value)
+            yield from leaves((*path, key), value)
     elif isinstance(data, list):
         for index, value in enumerate(data):
-            yield from leaves(document, (*path, index), value)
+            yield from leaves((*path, index), value)
     else:
         yield path, data
 

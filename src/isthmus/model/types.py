@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import pydantic
 from pydantic import alias_generators
@@ -17,6 +17,9 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 CLUSTER = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+WRITTEN: Final = {"written": True}
+"""The validation context of what a user wrote, which may be stricter than a value built in code."""
+
 LONGEST = 366 * 24 * 3600.0
 """A year in seconds: a longer wait is a slip of the pen."""
 
@@ -36,7 +39,7 @@ class Value(pydantic.BaseModel):
 def _label(text: str) -> str:
     if LABEL.fullmatch(text):
         return text
-    raise ValueError("a name has 1 to 63 of a-z, 0-9 and '-', and starts and ends with a letter or digit")
+    raise ValueError("no DNS label; write 1 to 63 of a-z, 0-9 and '-', a letter or digit at both ends")
 
 
 def _cluster_name(text: str) -> str:
@@ -46,20 +49,20 @@ def _cluster_name(text: str) -> str:
     if CLUSTER.fullmatch(text):
         return text
     raise ValueError(
-        "a cluster name has 1 to 32 of a-z, 0-9 and '-', and starts and ends with a letter or digit (Cilium's rule)"
+        "no cluster name for Cilium; write 1 to 32 of a-z, 0-9 and '-', a letter or digit at both ends"
     )
 
 
 def _prefix(text: str) -> str:
-    if "/" not in text:
-        raise ValueError("a range is written address/length, for example 10.0.0.0/16")
+    address, slash, _ = text.partition("/")
+    if not slash:
+        raise ValueError("a range has a length; write address/length, for example 10.0.0.0/16")
     try:
         network = ipaddress.ip_network(text, strict=False)
+        has_rest = ipaddress.ip_address(address) != network.network_address
     except ValueError:
-        raise ValueError("this is no IPv4 or IPv6 range; write address/length, for example 10.0.0.0/16") from None
-    if str(network.network_address) != text.split("/")[0] and ipaddress.ip_address(text.split("/")[0]) != (
-        network.network_address
-    ):
+        raise ValueError("no IPv4 or IPv6 range; write address/length, for example 10.0.0.0/16") from None
+    if has_rest:
         raise ValueError(f"the address has bits beyond the length; write {network}")
     return str(network)
 
@@ -73,7 +76,7 @@ def seconds(text: object) -> float:
             if value <= LONGEST:
                 return value
             raise ValueError("longer than a year; write a shorter duration, for example 24h")
-    raise ValueError("a duration is a number with a unit: 500ms, 10s, 2m or 1h")
+    raise ValueError("no duration; write a number with a unit: 500ms, 10s, 2m or 1h")
 
 
 def duration_text(value: float) -> str:
@@ -94,13 +97,13 @@ def _seconds(value: object) -> float:
 def _factor(value: object) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value <= 1000:
         return float(value)
-    raise ValueError("a growth factor is a number from 1 (no growth) to 1000")
+    raise ValueError("no factor of growth; write a number from 1 (no growth) to 1000")
 
 
 def _filled(text: str) -> str:
     if text.strip():
         return text
-    raise ValueError("this must not be empty")
+    raise ValueError("this is empty; write a name")
 
 
 Label = Annotated[str, pydantic.AfterValidator(_label)]

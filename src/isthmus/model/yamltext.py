@@ -44,7 +44,7 @@ class _Tags:
 
 if yaml.__with_libyaml__:
 
-    class Loader(_Tags, yaml.cyaml.CParser):
+    class Loader(_Tags, yaml.cyaml.CParser):  # type: ignore[name-defined,misc]  # the stubs leave it out
         """The composer of libyaml."""
 
 else:  # pragma: no cover - wheels of PyYAML bring libyaml
@@ -96,7 +96,8 @@ def _explain(error: Exception, text: str) -> Broken:
     line = lines[number]
     if "\t" in line[: len(line) - len(line.lstrip())] or "\\t" in str(error):
         return Broken("a tab stands where YAML wants spaces", number + 1, "indent with spaces")
-    problem = " ".join(part for part in (getattr(error, "context", None), getattr(error, "problem", None)) if part)
+    parts = (getattr(error, "context", None), getattr(error, "problem", None))
+    problem = " ".join(part for part in parts if part)
     return Broken(problem or "this is no YAML", number + 1, _hint(problem, line))
 
 

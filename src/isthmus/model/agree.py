@@ -1,0 +1,179 @@
+"""Whether documents agree with themselves and one another: names once, waves complete, clusters that exist.
+
+Each function yields findings and none stops at the first. What needs arithmetic on addresses is in `network`.
+"""
+
+from __future__ import annotations
+
+import collections
+from typing import TYPE_CHECKING, Final
+
+from isthmus.model import access, app, explain, finding, fleet, later, secrets, source, types
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+DEFAULT_MAX_ID: Final = 255
+"""Cilium's maxConnectedClusters unless every cluster was installed with 511."""
+
+
+def of_fleet(document: source.Document, value: fleet.Fleet) -> Iterator[finding.Finding]:
+    """Yield what is wrong with a Fleet as a whole."""
+    yield from _once(document, value, "name", [each.name for each in value.clusters])
+    yield from _once(document, value, "id", [each.id for each in value.clusters])
+    yield from _once(document, value, "context", [each.context for each in value.clusters])
+    contexts = {each.context: each.name for each in value.clusters}
+    if value.witness is not None and value.witness.context in contexts:
+        yield explain.about(
+            document,
+            ("spec", "witness", "context"),
+            code="duplicate-context",
+            message=f"the witness is cluster '{contexts[value.witness.context]}', which has a vote already",
+            remedy="name another API server, or leave the witness out",
+        )
+    yield from _wide_ids(document, value)
+
+
+def _once(
+    document: source.Document, value: fleet.Fleet, field: str, given: Sequence[str | int]
+) -> Iterator[finding.Finding]:
+    first: dict[str | int, int] = {}
+    for index, each in enumerate(given):
+        other = first.setdefault(each, index)
+        if other != index:
+            line = document.line(("spec", "clusters", other, field))
+            yield explain.about(
+                document,
+                ("spec", "clusters", index, field),
+                code=f"duplicate-{field}",
+                message=f"'{each}' is also the {field} of clusters[{other}] in line {line}",
+                remedy=f"give each cluster its own {field}",
+                cluster=value.clusters[index].name,
+            )
+
+
+def _wide_ids(document: source.Document, value: fleet.Fleet) -> Iterator[finding.Finding]:
+    for index, each in enumerate(value.clusters):
+        if each.id > DEFAULT_MAX_ID:
+            yield explain.about(
+                document,
+                ("spec", "clusters", index, "id"),
+                code="cluster-id-over-255",
+                message=f"the id {each.id} needs maxConnectedClusters 511 of Cilium in every cluster",
+                remedy="use ids up to 255, unless every cluster is installed with 511",
+                severity=finding.Severity.WARNING,
+                cluster=each.name,
+            )
+
+
+def of_app(document: source.Document, value: app.App, known: fleet.Fleet | None) -> Iterator[finding.Finding]:
+    """Yield what is wrong with an App, by itself and in its Fleet."""
+    if known is not None:
+        yield from _strangers(document, value, known)
+    yield from _waves(document, value)
+    members = value.spec.clusters.values()
+    if all(each.membership is not app.Membership.REQUIRED for each in members):
+        yield explain.about(
+            document,
+            ("spec", "clusters"),
+            code="no-required-cluster",
+            message="no cluster is required, so the App would be whole without running anywhere",
+            remedy="take `membership` out of at least one cluster",
+        )
+    if len(value.release) > app.MAX_RELEASE:
+        yield explain.about(
+            document,
+            ("spec", "release") if value.spec.release else ("metadata", "name"),
+            code="release-too-long",
+            message=f"the Helm release '{value.release}' has {len(value.release)} characters",
+            remedy=f"set `spec.release` to a name of at most {app.MAX_RELEASE}",
+        )
+    yield from secrets.findings(document, ("spec", "values"), value.spec.values, cluster=None)
+    for name, member in value.spec.clusters.items():
+        yield from secrets.findings(
+            document, ("spec", "clusters", name, "values"), member.values, cluster=name
+        )
+
+
+def _strangers(document: source.Document, value: app.App, known: fleet.Fleet) -> Iterator[finding.Finding]:
+    for name in value.spec.clusters:
+        if name not in known.by_name:
+            yield explain.about(
+                document,
+                ("spec", "clusters", name),
+                code="unknown-cluster",
+                message=f"Fleet '{known.name}' has no cluster '{name}'",
+                remedy=f"use one of: {fleet.near(name, known.by_name)}",
+                cluster=name,
+            )
+
+
+def _waves(document: source.Document, value: app.App) -> Iterator[finding.Finding]:
+    written = value.spec.rollout.waves
+    path: source.Path = ("spec", "rollout", "waves")
+    seen: collections.Counter[str] = collections.Counter()
+    for number, wave in enumerate(written):
+        if not wave:
+            yield explain.about(
+                document,
+                (*path, number),
+                code="empty-wave",
+                message="the wave is empty",
+                remedy="take it out",
+            )
+        for index, name in enumerate(wave):
+            seen[name] += 1
+            place = (*path, number, index)
+            if name not in value.spec.clusters:
+                remedy = f"use one of: {fleet.near(name, value.spec.clusters)}"
+                message = f"the App does not run in cluster '{name}'"
+                yield explain.about(document, place, code="unknown-cluster", message=message, remedy=remedy)
+            elif seen[name] > 1:
+                message = f"cluster '{name}' stands in the waves already"
+                remedy = "name each cluster once"
+                yield explain.about(document, place, code="cluster-twice", message=message, remedy=remedy)
+    missing = [name for name in value.spec.clusters if name not in seen]
+    if written and missing:
+        yield explain.about(
+            document,
+            path,
+            code="cluster-in-no-wave",
+            message=f"no wave has {', '.join(missing)}",
+            remedy="add it to a wave, or take it out of `clusters`",
+        )
+
+
+def of_access(document: source.Document, _value: access.Access) -> Iterator[finding.Finding]:
+    """Yield the refusal of an Access: a rule that looks enforced and is not would be worse than none."""
+    yield explain.about(
+        document,
+        (),
+        code="not-implemented",
+        message=f"{later.ACCESS} yet",
+        remedy="take this document out for now",
+    )
+
+
+def of_all(origins: Sequence[tuple[source.Document, types.Value]]) -> Iterator[finding.Finding]:
+    """Yield what is wrong between documents: more than one Fleet, two Apps of one name or one release."""
+    first: dict[tuple[str, ...], source.Document] = {}
+    for document, value in origins:
+        for key, message, remedy in _claims(value):
+            other = first.setdefault(key, document)
+            if other is not document:
+                place = f"{other.file}:{other.line()}"
+                yield explain.about(document, (), code=key[0], message=f"{message} {place}", remedy=remedy)
+
+
+def _claims(value: types.Value) -> list[tuple[tuple[str, ...], str, str]]:
+    """Return what only one document of a folder may have: a key, and the words for the second one."""
+    if isinstance(value, fleet.Fleet):
+        return [(("second-fleet",), "there is a Fleet already, in", "keep one Fleet in a folder")]
+    if isinstance(value, access.Access):
+        key = ("duplicate-access", value.metadata.namespace, value.name)
+        return [(key, f"Access '{value.name}' is already in", "give each Access its own name")]
+    assert isinstance(value, app.App)
+    name = (("duplicate-app", value.name), f"App '{value.name}' is already in", "give each App its own name")
+    key = ("duplicate-release", value.namespace, value.release)
+    words = f"the release '{value.release}' in namespace '{value.namespace}' belongs to the App in"
+    return [name] if value.spec.release is None else [name, (key, words, "give it another `release`")]

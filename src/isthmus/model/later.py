@@ -1,0 +1,42 @@
+"""Fields that are designed and that nothing implements yet.
+
+They are refused by name, since a field parsed and ignored is a promise broken in silence. Who implements
+one takes its line out here and adds it to its model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "FleetSpec": {
+        "network": "how packets travel between clusters (CNI, routing, encryption)",
+        "mesh": "Istio and Cilium ClusterMesh",
+        "paths": "MTU and latency between clusters",
+        "teams": "who owns and signs which part of the plan",
+    },
+    "Cluster": {
+        "provider": "the cloud that a cluster runs in",
+        "account": "the cloud account of a cluster",
+        "role": "the datacenter role of a cluster",
+    },
+    "AppSpec": {
+        "budget": "how much of the App may be down over all clusters",
+        "probe": "asking the application for its truth",
+    },
+    "ValuesFrom": {"sops": "values in SOPS files"},
+    "Gate": {"probe": "asking the application for its truth", "window": "waiting for a time of day"},
+}
+"""Model to field to what it is for."""
+
+OCI: Final = "a chart in an OCI registry"
+ACCESS: Final = "Access documents: nothing enforces them"
+REMEDY: Final = "take it out; this version would only ignore it"
+
+
+def message(field: str, purpose: str) -> str:
+    """Return the sentence that refuses a field."""
+    return f"'{field}' is not implemented yet ({purpose})"
