@@ -1,42 +1,131 @@
-"""What an operation pins in each cluster: chart archive and that cluster's values (skeleton)."""
+"""What an operation pins in each cluster before its first step: the chart archive and that cluster's values.
+
+Secrets named by content and immutable, cut under 512 KiB, parts before the head: where the head is, all is.
+They hold values as Helm's own release Secrets do; journal and plans hold the digest only. What is pinned is not
+decided here.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import contextlib
 import dataclasses
+import hashlib
+import json
 from typing import TYPE_CHECKING
+
+from isthmus.clients import kinds
+from isthmus.engine import voters as voting
+from isthmus.model import errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from isthmus.engine import voters as voting
     from isthmus.engine.voters import Json
+
+_FORM = b"isthmus bundle 1\n"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bundle:
+    """A chart archive with one cluster's values; neither shows in repr."""
+
     archive: bytes = dataclasses.field(repr=False)
     values: Json = dataclasses.field(repr=False)
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """For readers, such as the chart's name and version; no part of the digest."""
 
     @property
     def digest(self) -> str:
+        """What names the content."""
         return digest(self.archive, self.values)
 
 
 def digest(archive: bytes, values: Json) -> str:
-    """Return the sha256 in hex over the archive and the canonical values."""
-    raise NotImplementedError
+    """Return the sha256, in hex, over the archive and the values in canonical form."""
+    return hashlib.sha256(_FORM + hashlib.sha256(archive).digest() + _canonical(values)).hexdigest()
 
 
 async def store(cluster: voting.Api, bundle: Bundle, key: str) -> str:
-    """Return the digest once all of it is in the cluster."""
-    raise NotImplementedError
+    """Return the digest once all of the bundle is in the cluster; repeatable."""
+    mark = bundle.digest
+    blob = _canonical(bundle.values) + b"\n" + bundle.archive  # canonical JSON holds no line break
+    pieces = [blob[at : at + voting.CHUNK] for at in range(0, len(blob), voting.CHUNK)]
+    about = json.dumps({"digest": mark, "parts": len(pieces), "metadata": dict(bundle.metadata)}, indent=1)
+    for number, piece in enumerate(pieces):
+        await _create(cluster, f"{name(mark)}.{number}", key, {"piece": piece})
+    await _create(cluster, name(mark), key, {"bundle.json": about.encode()})
+    return mark
 
 
 async def load(cluster: voting.Api, digest: str) -> Bundle:
-    """Return the bundle, verified."""
-    raise NotImplementedError
+    """Return the bundle, verified against its digest."""
+    head = await cluster.get(kinds.SECRET, name(digest), voting.NAMESPACE)
+    if head is None:
+        raise _broken(cluster.name, digest, "its Secret does not exist")
+    try:
+        about = json.loads(_bytes(head, "bundle.json"))
+        labels = [f"{name(digest)}.{number}" for number in range(int(about["parts"]))]
+        found = await asyncio.gather(
+            *(cluster.get(kinds.SECRET, label, voting.NAMESPACE) for label in labels)
+        )
+        blob = b"".join(_bytes(part, "piece") for part in found)
+        values, _, archive = blob.partition(b"\n")
+        bundle = Bundle(archive=archive, values=json.loads(values), metadata=about["metadata"])
+    except (KeyError, TypeError, ValueError):
+        raise _broken(
+            cluster.name, digest, "a part is missing or unreadable"
+        ) from None  # no values in a trace
+    if bundle.digest != digest:
+        raise _broken(cluster.name, digest, "its content has another digest")
+    return bundle
 
 
 async def delete(cluster: voting.Api, digest: str) -> bool:
-    raise NotImplementedError
+    """Remove a bundle, head first; False where there was none."""
+    head = await cluster.get(kinds.SECRET, name(digest), voting.NAMESPACE)
+    if head is None:
+        return False
+    await cluster.delete(kinds.SECRET, name(digest), voting.NAMESPACE)
+    with contextlib.suppress(KeyError, ValueError):
+        for number in range(int(json.loads(_bytes(head, "bundle.json"))["parts"])):
+            await cluster.delete(kinds.SECRET, f"{name(digest)}.{number}", voting.NAMESPACE)
+    return True
+
+
+def name(digest: str) -> str:
+    """Return the name of a bundle's head."""
+    return f"bundle.{digest[:12]}"
+
+
+def _canonical(values: Json) -> bytes:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _bytes(secret: Json | None, field: str) -> bytes:
+    if secret is None:
+        raise KeyError(field)
+    return base64.b64decode(secret["data"][field], validate=True)
+
+
+async def _create(cluster: voting.Api, label: str, key: str, data: Mapping[str, bytes]) -> None:
+    body = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": voting.metadata(label, key, component="bundle"),
+        "data": {field: base64.b64encode(value).decode() for field, value in data.items()},
+        "immutable": True,
+    }
+    with contextlib.suppress(errors.ConflictError):  # named by content: it is there already
+        await cluster.create(kinds.SECRET, body, namespace=voting.NAMESPACE)
+
+
+def _broken(cluster: str, digest: str, why: str) -> errors.ConflictError:
+    return errors.ConflictError(
+        f"the pinned bundle {digest[:12]} cannot be used",
+        where=cluster,
+        why=why,
+        remedy="Somebody removed or changed it: roll the operation back with `isthmus deploy rollback`.",
+    )

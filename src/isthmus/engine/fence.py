@@ -3,7 +3,7 @@
 A check before a write is no fence: a process frozen between the two writes when it wakes. So every write
 uses a token that the API server itself ties to one Secret, `fence.<key>`. A successor deletes that Secret and
 creates its own under the same name and a higher number: the name is taken from then on, so whoever was frozen
-can neither create nor recreate a credential. The Secret stays after the end: a tombstone that keeps the number.
+can neither create nor recreate a credential. The Secret stays after the end and keeps the number.
 
 The Secret holds the token's text, so that a successor can watch it being refused. This module gives no rights
 beyond those of `prepare`, and decides nothing about who holds the lock.
