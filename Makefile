@@ -42,7 +42,7 @@ types: $(READY) ## mypy, strict, over src, tests, bench, scripts
 	@$(BIN)/mypy src tests bench scripts
 
 bench: binaries ## print the figures of bench/
-	@$(BIN)/python bench/run.py $(ARGS)
+	@$(BIN)/python -m bench.run $(ARGS)
 
 docs-check: $(READY) ## links and commands in the documents
 	@$(BIN)/python scripts/check_docs.py
