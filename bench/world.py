@@ -103,21 +103,14 @@ class World:
 
     def helm(self, lab: Lab, context: str) -> float:
         """Run the next revision in one cluster by helm, and return the seconds."""
-        words = [
-            "upgrade",
-            "--install",
-            "plain",
-            CHART,
-            "--namespace",
-            NAMESPACE,
-            "--create-namespace",
-            "--wait",
-        ]
+        helm = str(program("helm"))
+        words = ["upgrade", "--install", "plain", str(CHART), "-n", NAMESPACE, "--create-namespace", "--wait"]
         chosen = ["--kube-context", context, "--set", f"turn={next(self._turn)}"]
-        return clock.run([program("helm"), *words, *chosen], env=lab.env | self._isolated()).seconds
+        return clock.run([helm, *words, *chosen], env=lab.env | self._isolated()).seconds
 
     def helmfile(self, lab: Lab) -> float:
         """Run the next revision in all clusters by helmfile, all at once, and return the seconds."""
+        turn = next(self._turn)
         releases = [
             {
                 "name": "theirs",
@@ -125,22 +118,15 @@ class World:
                 "kubeContext": context,
                 "chart": str(CHART),
                 "wait": True,
-                "values": [{"turn": next(self._turn)}],
+                "values": [{"turn": turn}],
             }
             for context in lab.contexts.values()
         ]
         file = self.folder / "helmfile.yaml"
         _write(file, {"releases": releases})
-        words: list[str | Path] = [
-            "--helm-binary",
-            program("helm"),
-            "--file",
-            file,
-            "sync",
-            "--concurrency",
-            "0",
-        ]
-        return clock.run([program("helmfile"), *words], env=lab.env | self._isolated()).seconds
+        helmfile, helm = str(program("helmfile")), str(program("helm"))
+        words = ["--helm-binary", helm, "--file", str(file), "sync", "--concurrency", "0"]
+        return clock.run([helmfile, *words], env=lab.env | self._isolated()).seconds
 
     def _isolated(self) -> dict[str, str]:
         return {

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import platform
+import re
 from importlib import metadata
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import isthmus
 from isthmus.cli import output
+
+if TYPE_CHECKING:
+    from isthmus.lab import binaries
 
 LIBRARIES = ("lightkube", "pydantic", "httpx2", "typer")
 
@@ -29,6 +33,8 @@ def version(
         "isthmus": isthmus.__version__,
         "python": platform.python_version(),
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
+        "helm": _helm(),
+        "lab": _pins(),
     }
     if form is not output.Output.TEXT:
         output.emit(facts, form)
@@ -37,6 +43,31 @@ def version(
         if isinstance(value, dict):
             print(f"{name}:")
             for part, found in value.items():
-                print(f"  {part:<24}{found or 'not found'}")
+                print(f"  {part:<24}{found}")
         else:
-            print(f"{name:<26}{value}")
+            print(f"{name:<26}{value or 'not found'}")
+
+
+def _helm() -> dict[str, str] | None:
+    """Return path and version of the helm that `deploy` would run."""
+    from isthmus.lab import binaries
+
+    found = binaries.find("helm")
+    if found is None:
+        return None
+    return {"version": ".".join(str(part) for part in binaries.version("helm", found)), "path": str(found)}
+
+
+def _pins() -> dict[str, str]:
+    """Return the version of each module that the lab is built from."""
+    from isthmus.lab import binaries
+
+    return {family.name: _pinned(family) for family in binaries.FAMILIES}
+
+
+def _pinned(family: binaries.Family) -> str:
+    package = next(iter(family.packages.values()))
+    text = (family.pins / "go.mod").read_text(encoding="utf-8")
+    required: dict[str, str] = dict(re.findall(r"^(?:require )?\s*([\w./-]+\.[\w./-]+) (v\S+)", text, re.MULTILINE))
+    owners = [module for module in required if package == module or package.startswith(f"{module}/")]
+    return required[max(owners, key=len)]
