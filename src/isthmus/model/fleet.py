@@ -19,14 +19,14 @@ MAX_ID = 511
 
 
 class PodRanges(types.Value):
-    """Where pod ranges come from, and the block that each node gets."""
+    """Where pod ranges come from, and the length of the block that each node gets (24, for IPv6 64)."""
 
     supernets: Annotated[tuple[types.Prefix, ...], pydantic.Field(min_length=1)]
-    node_mask: Annotated[types.Count, pydantic.Field(ge=1, le=128)] = 24
+    node_mask: Annotated[types.Count | None, pydantic.Field(ge=1, le=128)] = None
 
 
 class ServiceRanges(types.Value):
-    """Where service ranges come from; `mask` is the length of each cluster's range."""
+    """Where service ranges come from; `mask` is the length of each cluster's range (20, for IPv6 112)."""
 
     supernets: Annotated[tuple[types.Prefix, ...], pydantic.Field(min_length=1)]
     mask: Annotated[types.Count | None, pydantic.Field(ge=1, le=128)] = None

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 SECRET: Final = re.compile(r"pass(word|wd|phrase)|secret|token|api-?key|private-?key|access-?key|credential")
 REFERENCE: Final = re.compile(
-    r"(name|names|ref|refs|key-?ref|file|path|dir|ttl|expiry|expiration|lifetime|length|policy|type|class|"
-    r"enabled|annotations|labels|namespace|provider|audience|issuer|mount|url|host|port|algorithm|hash|version)$"
+    r"(name|names|ref|refs|key-?ref|file|path|dir|ttl|expiry|expiration|lifetime|length|policy|type|"
+    r"class|enabled|annotations|labels|namespace|provider|audience|issuer|mount|url|host|port|algorithm|version)$"
 )
 HOLDERS: Final = re.compile(r"(secrets?|passwords?|tokens?|credentials|secret-?data)$")
 INNOCENT: Final = re.compile(r"(^|-)(existing|use|create|pull|image-?pull|automount|generate)(-|$)")
@@ -28,7 +28,7 @@ REMEDY: Final = (
 
 
 def findings(
-    document: source.Document, path: source.Path, values: object, cluster: str | None
+    document: source.Document, path: source.Path, values: object, *, cluster: str | None
 ) -> Iterator[finding.Finding]:
     """Yield a warning for each literal secret and each ambiguous word below `values`."""
     for place, value in source.leaves(path, values):
