@@ -92,7 +92,9 @@ class _Plugin(httpx2.Auth):
         self._credential: _Credential | None = None
         self._one_at_a_time = asyncio.Lock()
 
-    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+    async def async_auth_flow(
+        self, request: httpx2.Request
+    ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         used = await self._fresh(None)
         _sign(request, used.token)
         response = yield request
@@ -112,21 +114,28 @@ class _Plugin(httpx2.Auth):
         env = {**os.environ, **{var.name: var.value for var in plugin.env or ()}}
         env["KUBERNETES_EXEC_INFO"] = json.dumps(self._request())
         try:
-            done = await process.run([plugin.command, *(plugin.args or ())], env=env, deadline=_PLUGIN_SECONDS)
+            done = await process.run(
+                [plugin.command, *(plugin.args or ())], env=env, deadline=_PLUGIN_SECONDS
+            )
         except errors.ToolError as error:
             raise self._failed(str(error), plugin.installHint or error.remedy) from error
         except errors.DeadlineError as error:
             raise self._failed(str(error), "Run it by hand and see what it waits for.") from error
         if done.code != 0:
             lines = done.stderr.decode(errors="replace").strip().splitlines()[-3:]
-            raise self._failed(f"exit code {done.code}: {' '.join(lines)}", "Log in again with your provider's tool.")
+            raise self._failed(
+                f"exit code {done.code}: {' '.join(lines)}", "Log in again with your provider's tool."
+            )
         return self._parsed(done.stdout)
 
     def _request(self) -> dict[str, Any]:
         spec: dict[str, Any] = {"interactive": False}
         if self._plugin.with_cluster:
             cluster = self._config.cluster
-            spec["cluster"] = {"server": cluster.server, "certificate-authority-data": cluster.certificate_auth_data}
+            spec["cluster"] = {
+                "server": cluster.server,
+                "certificate-authority-data": cluster.certificate_auth_data,
+            }
         return {"apiVersion": self._plugin.apiVersion, "kind": "ExecCredential", "spec": spec}
 
     def _parsed(self, output: bytes) -> _Credential:
@@ -137,7 +146,8 @@ class _Plugin(httpx2.Auth):
             return _Credential(str(status["token"]), until)
         except (ValueError, KeyError, TypeError, AttributeError):  # not chained: the text holds the token
             raise self._failed(
-                "its output has no status.token", "Use a plugin that gives tokens; certificates are not supported."
+                "its output has no status.token",
+                "Use a plugin that gives tokens; certificates are not supported.",
             ) from None
 
     def _failed(self, why: str, remedy: str) -> errors.UnauthenticatedError:

@@ -7,6 +7,7 @@ Nothing here knows what is in a file.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -34,7 +35,23 @@ def read_text(path: Path) -> str:
         ) from error
     except OSError as error:
         raise errors.InputError(
-            "cannot read the file", where=str(path), why=reason(error), remedy="Check the path and its rights."
+            "cannot read the file",
+            where=str(path),
+            why=reason(error),
+            remedy="Check the path and its rights.",
+        ) from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a file."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise errors.InputError(
+            "cannot read the file",
+            where=str(path),
+            why=reason(error),
+            remedy="Check the path and its rights.",
         ) from error
 
 
@@ -47,7 +64,9 @@ def read_folder(path: Path) -> list[tuple[str, str]]:
         return [(path.name, read_text(path))]
     if not path.is_dir():
         raise errors.InputError(
-            "no such file or folder", where=str(path), remedy="Give a folder with `-f`, or start one: `isthmus init`."
+            "no such file or folder",
+            where=str(path),
+            remedy="Give a folder with `-f`, or start one: `isthmus init`.",
         )
     return [(str(file.relative_to(path)), read_text(file)) for file in sorted(_documents(path))]
 
@@ -142,6 +161,11 @@ def refused(path: Path, error: OSError) -> errors.DiskError:
         why=reason(error),
         remedy="Free space on that file system, or check that it is writable; then run the command again.",
     )
+
+
+def full(path: Path) -> errors.DiskError:
+    """Return the error of a disk that another program found full."""
+    return refused(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
 def reason(error: OSError) -> str:

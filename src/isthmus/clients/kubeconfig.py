@@ -28,7 +28,12 @@ _PATHS = {
     "users": ("client-certificate", "client-key", "tokenFile"),
     "contexts": (),
 }
-_REFUSED = {"as": "impersonation", "as-groups": "impersonation", "as-uid": "impersonation", "auth-provider": "auth-provider"}
+_REFUSED = {
+    "as": "impersonation",
+    "as-groups": "impersonation",
+    "as-uid": "impersonation",
+    "auth-provider": "auth-provider",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,7 +110,7 @@ def for_token(config: SingleConfig, token: str) -> Json:
     return _one(_cluster(config), {"token": token}, config.namespace)
 
 
-def for_user(config: SingleConfig) -> Json:
+def document(config: SingleConfig) -> Json:
     """Return a kubeconfig with this cluster and its own user, all paths absolute."""
     import msgspec  # noqa: PLC0415 - comes with lightkube, see get
 
@@ -119,7 +124,9 @@ def _one(cluster: Json, user: Json, namespace: str) -> Json:
         "current-context": "isthmus",
         "clusters": [{"name": "isthmus", "cluster": cluster}],
         "users": [{"name": "isthmus", "user": user}],
-        "contexts": [{"name": "isthmus", "context": {"cluster": "isthmus", "user": "isthmus", "namespace": namespace}}],
+        "contexts": [
+            {"name": "isthmus", "context": {"cluster": "isthmus", "user": "isthmus", "namespace": namespace}}
+        ],
     }
 
 
@@ -129,7 +136,9 @@ def _cluster(config: SingleConfig) -> Json:
     cluster: Json = msgspec.to_builtins(config.cluster)
     path = cluster.pop("certificate-authority", None)
     if path and "certificate-authority-data" not in cluster:
-        cluster["certificate-authority-data"] = base64.b64encode(files.read_text(Path(path)).encode()).decode()
+        cluster["certificate-authority-data"] = base64.b64encode(
+            files.read_text(Path(path)).encode()
+        ).decode()
     return cluster
 
 
@@ -156,7 +165,9 @@ def _single(name: str, context: Json, cluster: Json, user: Json) -> SingleConfig
         )
     except msgspec.ValidationError as error:  # its text names field and type, never the value
         raise errors.InputError(
-            f"context {name!r} has a field of the wrong type", why=str(error), remedy="Correct the kubeconfig."
+            f"context {name!r} has a field of the wrong type",
+            why=str(error),
+            remedy="Correct the kubeconfig.",
         ) from error
 
 
@@ -174,10 +185,15 @@ def _document(path: Path) -> Json:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
         raise errors.InputError(
-            "the kubeconfig is not YAML", where=place, why=str(getattr(error, "problem", "")), remedy="Correct that line."
+            "the kubeconfig is not YAML",
+            where=place,
+            why=str(getattr(error, "problem", "")),
+            remedy="Correct that line.",
         ) from None
     if not isinstance(document, dict):
-        raise errors.InputError("the kubeconfig is not a mapping", where=str(path), remedy="Correct the file.")
+        raise errors.InputError(
+            "the kubeconfig is not a mapping", where=str(path), remedy="Correct the file."
+        )
     return document
 
 

@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import files
@@ -23,7 +24,6 @@ from isthmus.model import errors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 GRACE = 2.0  # seconds between SIGTERM and SIGKILL: helm marks its release as failed in that time
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -53,9 +53,6 @@ class Completed:
     stderr: bytes = dataclasses.field(repr=False)
 
 
-OnStart = "Callable[[Started], Awaitable[None] | None]"
-
-
 async def run(
     argv: Sequence[str],
     *,
@@ -72,7 +69,11 @@ async def run(
     """
     program = _found(argv[0], env)
     with _gate(wanted=on_start is not None) as gate:
-        command = [program, *argv[1:]] if gate is None else ["/bin/sh", "-c", _GATE, "sh", str(gate[0]), program, *argv[1:]]
+        command = (
+            [program, *argv[1:]]
+            if gate is None
+            else ["/bin/sh", "-c", _GATE, "sh", str(gate[0]), program, *argv[1:]]
+        )
         fds = (*pass_fds, gate[0]) if gate else tuple(pass_fds)
         process = await _spawn(command, env=env, cwd=cwd, fds=fds, has_input=stdin is not None)
         try:
@@ -123,8 +124,14 @@ async def _announce(on_start: Callable[[Started], Awaitable[None] | None], pid: 
         await answer
 
 
+def which(program: str, env: Mapping[str, str]) -> Path | None:
+    """Return the program's path on PATH, or None."""
+    found = shutil.which(program, path=env.get("PATH", os.defpath))
+    return Path(found) if found else None
+
+
 def _found(program: str, env: Mapping[str, str]) -> str:
-    path = shutil.which(program, path=env.get("PATH"))
+    path = shutil.which(program, path=env.get("PATH", os.defpath))
     if path is None:
         raise errors.ToolError(
             f"{program} is missing",

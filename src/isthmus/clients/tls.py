@@ -82,12 +82,12 @@ def _pem(config: SingleConfig, what: str, data: str | None, path: str | None) ->
 @contextlib.contextmanager
 def fleeting_file(content: bytes) -> Iterator[str]:
     """Yield the path of a file that is gone afterwards and, on Linux, never touches a disk."""
-    with descriptor_or_folder(content) as (path, _):
+    with inheritable_file(content) as (path, _):
         yield path
 
 
 @contextlib.contextmanager
-def descriptor_or_folder(content: bytes) -> Iterator[tuple[str, tuple[int, ...]]]:
+def inheritable_file(content: bytes) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield a path with that content, and the descriptors a child must inherit to open it."""
     if sys.platform == "linux":
         handle = os.memfd_create("isthmus", os.MFD_CLOEXEC)

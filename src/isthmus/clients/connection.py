@@ -1,0 +1,242 @@
+"""Requests to one API server as one user: client, deadlines and repetition.
+
+A read is repeated after any failure of the way. A write is repeated only if the server certainly did not execute it,
+or if executing it twice is the same as once. This module knows no kinds; `kube` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import enum
+import ipaddress
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+
+from isthmus.clients import credentials, refusal, tls
+from isthmus.model import errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from lightkube.config.kubeconfig import SingleConfig
+
+    from isthmus.clients.redactor import Redactor
+    from isthmus.clients.retry import Retry
+
+Json = dict[str, Any]
+
+_UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+_BUSY = 429
+_PASSING = frozenset({500, 502, 503, 504})
+
+
+class Repeat(enum.Enum):
+    """When a failed request may be sent again."""
+
+    ALWAYS = "a read, or a write that twice is the same as once"
+    UNSENT = "only if the server certainly did not execute it"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request in the words of HTTP, with what it is for."""
+
+    what: str
+    method: str
+    path: str
+    repeat: Repeat
+    params: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    body: Any = dataclasses.field(default=None, repr=False)
+    media: str = "application/json"
+    accept: str = "application/json"
+    allow: frozenset[int] = frozenset()
+    """Codes that are an answer and no failure."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reply:
+    """An answer; `doubtful` says that an earlier try may have been executed as well."""
+
+    code: int
+    body: Json = dataclasses.field(repr=False)
+    doubtful: bool = False
+
+
+class Connection:
+    """Sends requests to one API server; belongs to one event loop."""
+
+    def __init__(
+        self,
+        name: str,
+        config: SingleConfig,
+        *,
+        timeout: float,
+        retry: Retry,
+        redactor: Redactor,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.name = name
+        self.config = config
+        self._timeout = timeout
+        self._retry = retry
+        self._redactor = redactor
+        self._transport = transport
+        self._client: httpx2.AsyncClient | None = None
+
+    @property
+    def server(self) -> str:
+        """The address of the API server."""
+        return str(self.config.cluster.server)
+
+    async def send(self, request: Request) -> Reply:
+        """Return the answer, after as many tries as the policy allows."""
+        loop = asyncio.get_running_loop()
+        begin, attempt, doubtful = loop.time(), 0, False
+        while True:
+            attempt += 1
+            outcome = await self._try(request)
+            if isinstance(outcome, Reply):
+                return dataclasses.replace(outcome, doubtful=doubtful)
+            unsent, asked, error = outcome.unsent, outcome.asked, outcome.error
+            repeatable = unsent or (outcome.passing and request.repeat is Repeat.ALWAYS)
+            if not repeatable or self._retry.is_over(attempt, loop.time() - begin):
+                raise error
+            doubtful = doubtful or not unsent
+            await asyncio.sleep(self._retry.pause(attempt, chance=random.random(), asked=asked))  # noqa: S311 - jitter
+
+    async def _try(self, request: Request) -> Reply | _Failed:
+        try:
+            async with asyncio.timeout(self._timeout):
+                client = self._open()
+                response = await client.send(self._built(client, request))
+            body = _parsed(response)
+        except refusal.FAILURES as failure:
+            return self._failed(request, failure)
+        if response.is_success or response.status_code in request.allow:
+            return Reply(response.status_code, body if isinstance(body, dict) else {"items": body})
+        refused = refusal.Refusal(
+            self.name, request.what, response.status_code, body if isinstance(body, dict) else {}
+        )
+        return _Failed(
+            error=refusal.from_status(refused, self._redactor),
+            unsent=response.status_code == _BUSY,
+            passing=response.status_code in _PASSING and not refusal.is_lasting(refused),
+            asked=_asked(response),
+        )
+
+    def _failed(self, request: Request, failure: BaseException) -> _Failed:
+        lasting = refusal.is_certificate_trouble(failure) or isinstance(
+            failure, (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
+        )
+        error = refusal.from_failure(
+            failure, where=self.name, what=request.what, server=self.server, seconds=self._timeout
+        )
+        error.__cause__ = failure
+        return _Failed(error=error, unsent=isinstance(failure, _UNSENT) and not lasting, passing=not lasting)
+
+    @contextlib.asynccontextmanager
+    async def lines(self, request: Request, *, seconds: float) -> AsyncIterator[AsyncIterator[str]]:
+        """Yield the lines of one long answer; it is broken off after `seconds`."""
+        try:
+            client = self._open()
+            built = self._built(
+                client, request, timeout=httpx2.Timeout(seconds, connect=self._connect_timeout)
+            )
+            async with asyncio.timeout(self._timeout):
+                response = await client.send(built, stream=True)
+            try:
+                if not response.is_success:
+                    await response.aread()
+                    body = _parsed(response)
+                    refused = refusal.Refusal(
+                        self.name, request.what, response.status_code, body if isinstance(body, dict) else {}
+                    )
+                    raise refusal.from_status(refused, self._redactor)
+                yield response.aiter_lines()
+            finally:
+                await response.aclose()
+        except refusal.FAILURES as failure:
+            raise self._failed(request, failure).error from failure
+
+    async def close(self) -> None:
+        """Close all connections; a later request opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    @property
+    def _connect_timeout(self) -> float:
+        return self._timeout / 2
+
+    def _built(self, client: httpx2.AsyncClient, request: Request, **more: Any) -> httpx2.Request:
+        headers = {"Accept": request.accept}
+        content = None
+        if request.body is not None:
+            content = json.dumps(request.body).encode()
+            headers["Content-Type"] = request.media
+        name = getattr(self.config.cluster, "server_name", None)
+        extensions = {"sni_hostname": name} if name else {}
+        built = client.build_request(
+            request.method,
+            request.path,
+            params=dict(request.params),
+            content=content,
+            headers=headers,
+            **more,
+        )
+        built.extensions.update(extensions)
+        return built
+
+    def _open(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            direct = _is_loopback(self.server)
+            self._client = httpx2.AsyncClient(
+                base_url=self.server,
+                verify=tls.context(self.config),
+                auth=credentials.auth(self.config),
+                timeout=httpx2.Timeout(self._timeout, connect=self._connect_timeout),
+                transport=self._transport,
+                proxy=getattr(self.config.cluster, "proxy", None),
+                trust_env=not direct,  # as kubectl: HTTPS_PROXY never stands before this machine itself
+                limits=httpx2.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=30),
+            )
+        return self._client
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Failed:
+    """A try that failed; `unsent` means certainly not executed, `passing` that the next one may succeed."""
+
+    error: errors.IsthmusError
+    unsent: bool
+    passing: bool
+    asked: float | None = None
+
+
+def _parsed(response: httpx2.Response) -> Any:
+    """Return the JSON of an answer; a failure that is no JSON (a proxy's page) counts as empty."""
+    try:
+        return response.json()
+    except ValueError:
+        if response.is_success:
+            raise
+        return {}
+
+
+def _asked(response: httpx2.Response) -> float | None:
+    """Return the seconds of Retry-After; API servers send whole seconds, never dates."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None
+
+
+def _is_loopback(server: str) -> bool:
+    host = httpx2.URL(server).host
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
