@@ -1,7 +1,7 @@
 """Requests to one API server as one user: client, deadlines and repetition.
 
-A read is repeated after any failure of the way. A write is repeated only if the server certainly did not execute it,
-or if executing it twice is the same as once. This module knows no kinds; `kube` does.
+A read is repeated after any failure of the way. A write is repeated only if the server certainly did not
+execute it, or if executing it twice is the same as once. This module knows no kinds; `kube` does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from isthmus.clients import credentials, refusal, tls
-from isthmus.model import errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from isthmus.clients.redactor import Redactor
     from isthmus.clients.retry import Retry
+    from isthmus.model import errors
 
 Json = dict[str, Any]
 

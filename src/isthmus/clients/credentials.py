@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import datetime
+import datetime as dt
 import json
 import os
 from pathlib import Path
@@ -22,13 +22,12 @@ from isthmus.model import errors
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
+    from lightkube.config import models
     from lightkube.config.kubeconfig import SingleConfig
-
-    from isthmus.clients import entries
 
 _VERSIONS = ("v1", "v1beta1", "v1alpha1")
 _PLUGIN_SECONDS = 60.0  # a plugin may go through a cloud's login
-_EARLY = datetime.timedelta(seconds=30)  # renew before the server notices
+_EARLY = dt.timedelta(seconds=30)  # renew before the server notices
 
 
 def auth(config: SingleConfig) -> httpx2.Auth | None:
@@ -70,16 +69,16 @@ class _TokenFile(httpx2.Auth):
 @dataclasses.dataclass(frozen=True)
 class _Credential:
     token: str = dataclasses.field(repr=False)
-    expires: datetime.datetime | None
+    expires: dt.datetime | None
 
     def is_fresh(self) -> bool:
-        return self.expires is None or datetime.datetime.now(datetime.UTC) + _EARLY < self.expires
+        return self.expires is None or dt.datetime.now(dt.UTC) + _EARLY < self.expires
 
 
 class _Plugin(httpx2.Auth):
     """Runs the plugin once for all requests, again shortly before expiry, and once more on a 401."""
 
-    def __init__(self, config: SingleConfig, plugin: entries.Exec) -> None:
+    def __init__(self, config: SingleConfig, plugin: models.UserExec) -> None:
         version = plugin.apiVersion.rpartition("/")[2]
         if version not in _VERSIONS:
             raise errors.InputError(
@@ -130,7 +129,7 @@ class _Plugin(httpx2.Auth):
 
     def _request(self) -> dict[str, Any]:
         spec: dict[str, Any] = {"interactive": False}
-        if self._plugin.with_cluster:
+        if getattr(self._plugin, "with_cluster", False):
             cluster = self._config.cluster
             spec["cluster"] = {
                 "server": cluster.server,
@@ -142,7 +141,7 @@ class _Plugin(httpx2.Auth):
         try:
             status = json.loads(output)["status"]
             expires = status.get("expirationTimestamp")
-            until = datetime.datetime.fromisoformat(expires) if expires else None
+            until = dt.datetime.fromisoformat(expires) if expires else None
             return _Credential(str(status["token"]), until)
         except (ValueError, KeyError, TypeError, AttributeError):  # not chained: the text holds the token
             raise self._failed(

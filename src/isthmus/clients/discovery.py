@@ -9,12 +9,10 @@ from isthmus.clients import kinds
 Json = dict[str, Any]
 
 # One request tells all groups since Kubernetes 1.26; an older server answers with the plain list.
-AGGREGATED = ",".join(
-    (
-        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-        "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
-        "application/json",
-    )
+AGGREGATED = (
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
+    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,"
+    "application/json"
 )
 
 
@@ -41,7 +39,7 @@ def is_aggregated(document: Json) -> bool:
 
 
 def aggregated(document: Json) -> list[str]:
-    """Return the group versions and `version/Kind` names, as helm lists them, subresources' kinds included."""
+    """Return the group versions and `version/Kind` names, as helm lists them, with those of subresources."""
     found: list[str] = []
     for item in document.get("items") or ():
         group = (item.get("metadata") or {}).get("name") or ""

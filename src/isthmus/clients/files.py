@@ -1,7 +1,7 @@
 """Local files: folders of documents, atomic writes, private temporary folders.
 
-A write either leaves the whole new text or the old one, and a disk that refuses is a `DiskError` with the path.
-Nothing here knows what is in a file.
+A write either leaves the whole new text or the old one, and a disk that refuses is a `DiskError` with the
+path. Nothing here knows what is in a file.
 """
 
 from __future__ import annotations
@@ -42,6 +42,21 @@ def read_text(path: Path) -> str:
         ) from error
 
 
+def is_file(path: Path) -> bool:
+    """Say whether there is such a file."""
+    return path.is_file()
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether there is such a folder."""
+    return path.is_dir()
+
+
+def absolute(path: Path) -> Path:
+    """Return the path from the root on."""
+    return path.absolute()
+
+
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file."""
     try:
@@ -58,7 +73,7 @@ def read_bytes(path: Path) -> bytes:
 def read_folder(path: Path) -> list[tuple[str, str]]:
     """Return name (relative to the folder) and text of each YAML file, sorted by name, or of the one file.
 
-    Folders that are Helm charts are skipped, because their templates are no documents, and so are hidden ones.
+    Folders that are Helm charts are skipped, because their templates are no documents; so are hidden ones.
     """
     if path.is_file():
         return [(path.name, read_text(path))]
@@ -140,7 +155,7 @@ def _claim(folder: Path) -> int:
 
 
 def sweep(base: Path) -> None:
-    """Remove private folders whose process is gone; a folder without a lock file is being made, so it stays."""
+    """Remove private folders whose process is gone; one without a lock file is being made, so it stays."""
     for folder in base.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():

@@ -1,8 +1,8 @@
 """Runs the real helm, version 3 or 4, apart from the user's own helm set-up.
 
-Each run has its own cache, configuration and temporary folder and no plug-ins; values come by standard input and the
-credential by a file that never touches a disk on Linux. Helm does not wait for pods here: gates do. What Helm
-recorded is read by `releases`, without helm.
+Each run has its own cache, configuration and temporary folder and no plug-ins; values come by standard input
+and the credential by a file that never touches a disk on Linux. Helm does not wait for pods here: gates do.
+What Helm recorded is read by `releases`, without helm.
 """
 
 from __future__ import annotations
@@ -87,9 +87,10 @@ async def probe(path: Path, *, env: Mapping[str, str] | None = None) -> Helm:
 class Helm:
     """A helm binary.
 
-    Helm 4 writes by server-side apply, always and with force: a field that somebody else took over (`kubectl edit`,
-    another tool) is taken back, as Helm 3 does by its patch. Without force an upgrade stops half-way at the first
-    such field, and so would the rollback that has to cure it. The plan's dry run shows those fields before.
+    Helm 4 writes by server-side apply, always and with force: a field that somebody else took over
+    (`kubectl edit`, another tool) is taken back, as Helm 3 does by its patch. Without force an upgrade stops
+    half-way at the first such field, and so would the rollback that has to cure it. The plan's dry run shows
+    those fields before.
     """
 
     path: Path
@@ -108,17 +109,16 @@ class Helm:
 
         Its dependencies must be in its folder `charts` already: nothing is downloaded here.
         """
-        if chart.is_file():
+        if files.is_file(chart):
             return files.read_bytes(chart)
-        if not (chart / "Chart.yaml").is_file():
-            why = "there is no Chart.yaml in it" if chart.is_dir() else "no such file or folder"
+        if not files.is_file(chart / "Chart.yaml"):
+            why = "no Chart.yaml in it" if files.is_folder(chart) else "no such file or folder"
             raise errors.InputError(
                 "not a chart", where=str(chart), why=why, remedy="Correct the chart's path."
             )
+        source = str(files.absolute(chart))
         with files.private_folder() as folder:
-            done = await self.run(
-                ["package", str(chart.absolute()), "--destination", str(folder)], deadline=_LOCAL
-            )
+            done = await self.run(["package", source, "--destination", str(folder)], deadline=_LOCAL)
             if done.code != 0:
                 raise helmwords.chart_error(done.stderr, where=str(chart))
             return archives.settled(files.read_bytes(_only_archive(folder)))
@@ -155,7 +155,7 @@ class Helm:
     ) -> Rendered:
         """Return the objects of a chart without asking a cluster, custom resource definitions left out.
 
-        Functions that ask a cluster (`lookup`) find nothing, and `.Release.Revision` is 1: helm has no flag for it.
+        Functions that ask a cluster (`lookup`) find nothing, and `.Release.Revision` is 1: helm has no flag.
         """
         with files.private_folder() as folder:
             argv = [
@@ -268,7 +268,7 @@ class Helm:
                 f"helm {verb} did not end in {deadline:g} s",
                 where=access.cluster,
                 why=error.why,
-                remedy="See which hook or request it waits for; the release may be left pending: `isthmus deploy resume`.",
+                remedy="See which hook or request it waits for; then `isthmus deploy resume`.",
             ) from error
         if done.code != 0:
             raise helmwords.release_error(verb, done, cluster=access.cluster, redactor=hidden)
@@ -285,7 +285,10 @@ class Helm:
         on_start: Callable[[process.Started], Awaitable[None] | None] | None = None,
         registries: bool = False,
     ) -> process.Completed:
-        """Run helm by itself: own folders, no plug-ins, this kubeconfig or none; `registries` keeps logins."""
+        """Run helm by itself: own folders, no plug-ins, this kubeconfig or none; `registries` keeps logins.
+
+        The working folder is helm's own, so paths in `argv` are absolute.
+        """
         with files.private_folder() as home, contextlib.ExitStack() as stack:
             env = self._environment(home, registries=registries)
             fds: tuple[int, ...] = ()

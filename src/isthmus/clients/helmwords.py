@@ -20,7 +20,8 @@ _LONGEST = 2000  # characters
 _UNAUTHENTICATED = re.compile(r"\bUnauthorized\b|provide credentials")
 _UNREACHABLE = re.compile(
     r"cluster unreachable|connection refused|no such host|no route to host|i/o timeout|TLS handshake timeout"
-    r"|context deadline exceeded \(Client\.Timeout|x509: |connection reset by peer|unexpected EOF|etcdserver: (?:leader|request timed)"
+    r"|context deadline exceeded \(Client\.Timeout|x509: |connection reset by peer|unexpected EOF"
+    r"|etcdserver: (?:leader|request timed)"
 )
 _DENIED: tuple[tuple[re.Pattern[str], str], ...] = (
     (

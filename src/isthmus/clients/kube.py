@@ -1,7 +1,7 @@
 """One API server as one user: objects in, objects out, as plain JSON.
 
-A rollout meets kinds nobody listed, so objects stay dictionaries; kubeconfig, users and transport are lightkube's
-and httpx2's. Repetition is in `connection`, words of failure in `refusal`, long watches in `watch`.
+A rollout meets kinds nobody listed, so objects stay dictionaries; kubeconfig, users and transport are
+lightkube's and httpx2's. Repetition is in `connection`, words of failure in `refusal`, watches in `watch`.
 """
 
 from __future__ import annotations
@@ -171,10 +171,10 @@ class Cluster:
         )
 
     async def replace(self, kind: kinds.Kind, obj: Json) -> Json:
-        """Replace the version that metadata.resourceVersion names; ConflictError when it is not the current one.
+        """Replace the version that metadata.resourceVersion names; ConflictError when there is a newer one.
 
-        With that version a repetition cannot write twice, so it is repeated after lost answers too. The conflict
-        may then be our own first try: who holds a lock this way reads it and looks for its own name.
+        With that version a repetition cannot write twice, so it is repeated after lost answers too. The
+        conflict may then be our own first try: who holds a lock this way reads it and looks for its own name.
         """
         name, home = _names(obj)
         versioned = bool((obj.get("metadata") or {}).get("resourceVersion"))
@@ -197,7 +197,7 @@ class Cluster:
         force: bool = True,
         dry_run: bool = False,
     ) -> Json:
-        """Apply an object on the server's side; without `force`, fields of other managers are a ConflictError."""
+        """Apply an object on the server's side; ConflictError for others' fields, unless by `force`."""
         name, home = _names(obj)
         meta = {key: value for key, value in (obj.get("metadata") or {}).items() if key != "managedFields"}
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **obj, "metadata": meta}

@@ -1,7 +1,7 @@
 """Runs other programs so that none outlives what it was started for.
 
-A program runs in its own session and process group. On Linux the kernel kills it when our process dies, even by
-SIGKILL; a deadline or a cancellation stops the whole group. Output is returned, never printed.
+A program runs in its own session and process group. On Linux the kernel kills it when our process dies, even
+by SIGKILL; a deadline or a cancellation stops the whole group. Output is returned, never printed.
 """
 
 from __future__ import annotations

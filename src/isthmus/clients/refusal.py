@@ -1,6 +1,7 @@
 """Turns what an API server or the way to it says into errors a user can act on.
 
-The server's own words are the `why`; the request's body is never looked at, so no secret of ours can leak from here.
+The server's own words are the `why`. The request's body is never looked at, so only a server can quote a
+secret, and those are redacted.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def _by_message(refusal: Refusal) -> _Classified | None:
         return (
             errors.DeniedError,
             f"etcd is out of quota: {message}",
-            "Compact and defragment etcd and disarm its alarm (etcdctl compact, defrag, alarm disarm), or raise its quota.",
+            "Compact and defragment etcd and disarm its alarm (etcdctl alarm disarm), or raise its quota.",
         )
     if found := _WEBHOOK.search(message):
         return errors.DeniedError, message, f"Satisfy the admission webhook {found[1]!r}, or ask its owner."
@@ -142,7 +143,7 @@ def _by_message(refusal: Refusal) -> _Classified | None:
 def _unauthenticated(refusal: Refusal) -> _Classified:
     return (
         errors.UnauthenticatedError,
-        f"the credential is not accepted (token expired or revoked, or certificate unknown): {refusal.message}",
+        f"token expired or revoked, or certificate unknown: {refusal.message}",
         "Log in again, or renew the credential of this context.",
     )
 
@@ -230,7 +231,7 @@ def from_failure(
             what,
             where=where,
             why=f"TLS with {server} failed: {_tls_words(certificate)}",
-            remedy="Check the certificate authority and the address in the kubeconfig; a proxy may stand between.",
+            remedy="Check the certificate authority in the kubeconfig; a proxy may stand between.",
         )
     if isinstance(failure, (TimeoutError, httpx2.TimeoutException)):
         return errors.UnreachableError(

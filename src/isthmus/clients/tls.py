@@ -1,7 +1,7 @@
 """TLS contexts from kubeconfig data without leaving a private key on the disk.
 
-OpenSSL reads a client key from a file only. Lightkube writes it to /tmp, where a kill leaves it; here the file
-lives in memory on Linux, and elsewhere in a private folder that is removed at once.
+OpenSSL reads a client key from a file only. Lightkube writes it to /tmp, where a kill leaves it; here the
+file lives in memory on Linux, and elsewhere in a private folder that is removed at once.
 """
 
 from __future__ import annotations

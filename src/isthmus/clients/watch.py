@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Event = tuple[str, Json]
-Listing = "Callable[[], Awaitable[tuple[list[Json], str]]]"
 
 STRETCH = 30.0  # seconds of one connection, so that a server that went silent is noticed
 _GONE = 410
@@ -86,9 +85,8 @@ class Watch:
         )
         async with self.link.lines(request, seconds=stretch) as lines:
             while (line := await _next(lines, end - loop.time())) is not None:
-                event = self._take(json.loads(line))
-                if event is not None:
-                    yield event
+                if (change := self._take(json.loads(line))) is not None:
+                    yield change
 
     async def _listed(self, left: float) -> list[Event]:
         """List, and tell how the world differs from what was known."""
