@@ -6,6 +6,7 @@ It looks at names of keys and never repeats a value. A secret under an innocent 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from isthmus.model import explain, finding, source
@@ -22,8 +23,8 @@ HOLDERS: Final = re.compile(r"(secrets?|passwords?|tokens?|credentials|secret-?d
 INNOCENT: Final = re.compile(r"(^|-)(existing|use|create|pull|image-?pull|automount|generate)(-|$)")
 SECRET_KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 REMEDY: Final = (
-    "keep it in a Secret of each cluster and name that: `valuesFrom: [{secret: NAME}]`, or give the chart the "
-    "Secret's name"
+    "keep it in a Secret of each cluster and name that: `valuesFrom: [{secret: NAME}]`, "
+    "or give the chart the Secret's name"
 )
 
 
@@ -79,3 +80,12 @@ def _dashed(key: str) -> str:
     """Return `api-key` for `apiKey`, `API_KEY` and `api.key`."""
     split = re.sub(r"([a-z0-9])([A-Z])", r"\1-\2", key)
     return re.sub(r"[^a-z0-9]+", "-", split.lower())
+
+
+def literals(values: object, path: source.Path = ()) -> tuple[str, ...]:
+    """Return every string of Helm values that looks like a literal secret, to keep it out of what is shown."""
+    if isinstance(values, Mapping):
+        return tuple(found for key, value in values.items() for found in literals(value, (*path, str(key))))
+    if isinstance(values, list | tuple):
+        return tuple(found for number, value in enumerate(values) for found in literals(value, (*path, number)))
+    return (str(values),) if is_secret(path, values) else ()

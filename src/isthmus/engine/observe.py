@@ -1,0 +1,143 @@
+"""What every cluster answers before a plan: releases, namespace, rights, and the server's dry run.
+
+It changes nothing: dry runs are the API server's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from isthmus.clients import kinds, kube, releases
+from isthmus.engine import fence
+from isthmus.engine import world as worlds
+from isthmus.model import errors
+from isthmus.rollout import manifest, release
+from isthmus.rollout import plan as plans
+
+Json = dict[str, Any]
+
+MANAGER = "helm"
+AT_ONCE = 8
+"""Dry runs in flight per cluster: enough to hide a long path, few enough for API priority and fairness."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What is looked at in every cluster: a release, its namespace, and the account that writes it."""
+
+    release: str
+    namespace: str
+    account: str | None = None
+
+
+async def observe(
+    world: worlds.World,
+    subject: Subject,
+    clusters: Sequence[str],
+    *,
+    wanted: Mapping[str, Sequence[Json]],
+    target: Mapping[str, int] | None = None,
+) -> dict[str, plans.Observed]:
+    """Return what each cluster answers; one that fails carries its error and stops no other.
+
+    `wanted` holds the objects to dry-run by cluster; `target` names revisions whose manifest is
+    dry-run instead (for a rollback).
+    """
+
+    async def one(name: str) -> plans.Observed:
+        return await _cluster(world, subject, name, wanted=wanted.get(name, ()), target=(target or {}).get(name))
+
+    found = await worlds.each(tuple(clusters), one)
+    return {
+        name: plans.Observed(cluster=name, error=str(seen)) if isinstance(seen, errors.IsthmusError) else seen
+        for name, seen in found.items()
+    }
+
+
+async def _cluster(
+    world: worlds.World, subject: Subject, name: str, *, wanted: Sequence[Json], target: int | None
+) -> plans.Observed:
+    server = world.cluster(name)
+    history, namespace, fenced, account = await asyncio.gather(
+        releases.history(server, subject.release, subject.namespace),
+        server.get(kinds.NAMESPACE, subject.namespace),
+        fence.can_fence(server, account=_account(subject)),
+        _has_account(server, subject),
+    )
+    seen = plans.Observed(
+        cluster=name,
+        history=history,
+        terminating=bool(namespace and (namespace.get("status") or {}).get("phase") == "Terminating"),
+        fenced=fenced,
+        account=account,
+    )
+    if target is not None:
+        wanted = _manifest_of(history, target)
+    pairs, refused = await dry_run(server, wanted, namespace=subject.namespace, exists=namespace is not None)
+    old = manifest.split(seen.latest.manifest) if seen.latest else ()
+    _, stuck = await dry_run(server, old, namespace=subject.namespace, exists=namespace is not None)
+    hidden = world.secrets.clean
+    return plans.Observed(
+        cluster=name,
+        history=history,
+        terminating=seen.terminating,
+        fenced=fenced,
+        account=account,
+        pairs=pairs,
+        refused=tuple(hidden(text) for text in refused),
+        stuck=tuple(hidden(text) for text in stuck),
+    )
+
+
+def _account(subject: Subject) -> fence.Account:
+    return fence.Account(subject.namespace, subject.account) if subject.account else fence.DEPLOYER
+
+
+def _manifest_of(history: Sequence[release.Release], revision: int) -> tuple[Json, ...]:
+    return next((manifest.split(one.manifest) for one in history if one.revision == revision), ())
+
+
+async def _has_account(server: kube.Cluster, subject: Subject) -> bool:
+    if subject.account is None:
+        return True
+    return await server.get(kinds.SERVICE_ACCOUNT, subject.account, subject.namespace) is not None
+
+
+async def dry_run(
+    server: kube.Cluster, objects: Sequence[Json], *, namespace: str, exists: bool
+) -> tuple[tuple[tuple[Json | None, Json], ...], tuple[str, ...]]:
+    """Return (live, result) for every object, and what the server refused, in its words.
+
+    Objects of kinds that the chart itself brings (its CRDs), and all objects of a namespace that is
+    not there yet, can only be created: they are paired with nothing.
+    """
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(body: Json) -> tuple[Json | None, Json] | str:
+        async with gate:
+            return await _dry_run_one(server, body, namespace=namespace, exists=exists)
+
+    found = await asyncio.gather(*(one(body) for body in objects))
+    pairs = tuple(answer for answer in found if not isinstance(answer, str))
+    return pairs, tuple(answer for answer in found if isinstance(answer, str))
+
+
+async def _dry_run_one(
+    server: kube.Cluster, body: Json, *, namespace: str, exists: bool
+) -> tuple[Json | None, Json] | str:
+    name = manifest.ref(body)
+    kind = await server.resolve(name.api_version, name.kind)
+    if kind is None:
+        return None, body
+    if kind.namespaced:
+        body = {**body, "metadata": {**body["metadata"], "namespace": name.namespace or namespace}}
+        if not exists and body["metadata"]["namespace"] == namespace:
+            return None, body
+    live = await server.get(kind, name.name, body["metadata"].get("namespace"))
+    try:
+        return live, await server.apply(kind, body, manager=MANAGER, dry_run=True)
+    except (errors.DeniedError, errors.ConflictError) as error:
+        return f"{name}: {error.why or error.what}"

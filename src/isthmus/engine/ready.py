@@ -1,0 +1,154 @@
+"""Waits until a cluster runs one revision of a release, and frees what blocks it on the way back."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from isthmus.clients import kinds, kube, releases
+from isthmus.engine import clock as clocks
+from isthmus.model import errors
+from isthmus.rollout import health, manifest
+
+Json = dict[str, Any]
+TICK = 0.5
+"""Seconds between looks; a look costs one read per workload."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """A revision of a release in one cluster, and by when it has to be ready."""
+
+    server: kube.Cluster
+    release: str
+    namespace: str
+    revision: int | None
+    deadline: float
+    """Monotonic seconds."""
+
+
+async def wait(
+    target: Target,
+    *,
+    clock: clocks.Clock,
+    say: Callable[[str], None],
+    check: Callable[[], None],
+    free: bool = False,
+) -> None:
+    """Return when the revision is deployed and all its workloads are ready.
+
+    `check` may raise to end the wait; with `free`, never-Ready pods of the abandoned revision are
+    deleted one by one. Raises DeadlineError with what it waited for last, ConflictError when the
+    release moved to another revision meanwhile.
+    """
+    objects = await _workloads(target)
+    said = ""
+    while True:
+        check()
+        seen = await look(target.server, objects)
+        if seen.is_ready:
+            await _workloads(target)
+            return
+        if seen.level is health.Level.FAILED:
+            raise errors.DeniedError(seen.waits_for, where=target.server.name, remedy="kubectl describe names the cause")
+        if seen.waits_for != said:
+            said = seen.waits_for
+            say(said)
+        if clock.monotonic() >= target.deadline:
+            raise errors.DeadlineError(
+                f"not ready in time: {seen.waits_for}",
+                where=target.server.name,
+                remedy="look at the pods' events, or give the App a longer rollout.timeout",
+            )
+        if free:
+            await free_abandoned(target.server, objects, say)
+        await clock.sleep(TICK)
+
+
+async def look(server: kube.Cluster, objects: tuple[tuple[kinds.Kind, str, str], ...]) -> health.Health:
+    """Return how the workloads stand now."""
+    live = await asyncio.gather(*(server.get(kind, name, namespace) for kind, name, namespace in objects))
+    return health.judge([(f"{kind} {name}", body) for (kind, name, _), body in zip(objects, live, strict=True)])
+
+
+async def glance(target: Target) -> health.Health:
+    """Return how the release stands now, without waiting; an absent release has nothing to be ready."""
+    if target.revision is None:
+        return health.READY
+    return await look(target.server, await _workloads(target))
+
+
+async def wait_gone(target: Target, *, clock: clocks.Clock, objects: tuple[Json, ...]) -> None:
+    """Return when the pods of an uninstalled release are gone."""
+    found = await _resolved(target, objects)
+    while True:
+        live = await asyncio.gather(*(target.server.get(kind, name, namespace) for kind, name, namespace in found))
+        left = [f"{kind} {name}" for (kind, name, _), body in zip(found, live, strict=True) if body is not None]
+        if not left:
+            return
+        if clock.monotonic() >= target.deadline:
+            raise errors.DeadlineError(
+                f"{left[0]} is still there", where=target.server.name, remedy="kubectl get -o yaml names its finalizers"
+            )
+        await clock.sleep(TICK)
+
+
+async def free_abandoned(
+    server: kube.Cluster, objects: tuple[tuple[kinds.Kind, str, str], ...], say: Callable[[str], None]
+) -> None:
+    """Delete one never-Ready pod of an abandoned revision for each StatefulSet that it blocks."""
+    for kind, name, namespace in objects:
+        if kind.kind != "StatefulSet":
+            continue
+        live = await server.get(kind, name, namespace)
+        if live is None or _lags(live):
+            continue
+        pods = await server.list(kinds.POD, namespace, labels=_selector(live))
+        mine = [pod for pod in pods if _owned_by(pod, live)]
+        blocked = health.abandoned(mine, str((live.get("status") or {}).get("updateRevision")))
+        if any((pod["metadata"].get("deletionTimestamp")) for pod in blocked) or not blocked:
+            continue
+        pod = blocked[0]["metadata"]
+        say(f"deleting pod {pod['name']}: it never became ready on the abandoned revision")
+        await server.delete(kinds.POD, pod["name"], namespace, uid=pod["uid"])
+
+
+async def _workloads(target: Target) -> tuple[tuple[kinds.Kind, str, str], ...]:
+    found = await releases.latest(target.server, target.release, target.namespace)
+    if found is None or found.revision != target.revision or not found.is_deployed:
+        now = f"revision {found.revision}, {found.status}" if found else "gone"
+        raise errors.ConflictError(
+            f"release {target.release} is not at revision {target.revision} any more: {now}",
+            where=target.server.name,
+            why="somebody else changed it",
+            remedy="look at `helm history`, then plan again",
+        )
+    return await _resolved(target, manifest.split(found.manifest))
+
+
+async def _resolved(target: Target, objects: tuple[Json, ...]) -> tuple[tuple[kinds.Kind, str, str], ...]:
+    found = []
+    for body in objects:
+        name = manifest.ref(body)
+        if name.kind not in health.WORKLOADS:
+            continue
+        kind = await target.server.resolve(name.api_version, name.kind)
+        if kind is not None:
+            found.append((kind, name.name, name.namespace or target.namespace))
+    return tuple(found)
+
+
+def _lags(live: Json) -> bool:
+    observed = (live.get("status") or {}).get("observedGeneration", 0)
+    return bool(observed < live["metadata"].get("generation", 0))
+
+
+def _selector(live: Json) -> str:
+    labels = ((live.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+    return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
+def _owned_by(pod: Json, owner: Json) -> bool:
+    return any(one.get("uid") == owner["metadata"]["uid"] for one in pod["metadata"].get("ownerReferences") or ())

@@ -1,0 +1,131 @@
+"""Runs an operation: waves, gates, decisions and the way back, in that order.
+
+What to do next is decided in `rollout.decide`; how one cluster goes is in `forward` and `back`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+
+from isthmus.engine import back, forward, gates, session, steps
+from isthmus.engine import work as works
+from isthmus.model import errors, operation, plan
+from isthmus.rollout import decide
+
+
+async def run(current: operation.Operation, rights: session.Session) -> operation.Operation:
+    """Run to an outcome, or to where a person has to act; return the operation as journalled last."""
+    work = works.Work(current, rights)
+    listening = asyncio.create_task(work.listen())
+    try:
+        with contextlib.suppress(works.WaitingError):
+            await rights.guard(asyncio.create_task(_run(work)))
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+    return work.current
+
+
+async def _run(work: works.Work) -> None:
+    await work.hear()
+    if work.current.phase in (operation.Phase.UNDOING, operation.Phase.NEEDS_HUMAN):
+        await _undo(work, work.current.reason)
+        return
+    try:
+        await _forward(work)
+    except works.AbortedError as asked:
+        await _undo(work, str(asked))
+
+
+async def _forward(work: works.Work) -> None:
+    await work.note(
+        "forward",
+        lambda now: dataclasses.replace(now, phase=operation.Phase.FORWARD, outcome=None, reason=""),
+    )
+    for number, wave in enumerate(work.plan.waves):
+        work.check()
+        await gates.pause_point(work)
+        await works.together([forward.advance(work, step) for step in wave])
+        work.check()
+        if not await _goes_on(work, decide.after_wave(work.current, number)):
+            return
+        for gate in work.plan.gates:
+            if not await _opens(work, gate, number):
+                return
+    await _commit(work)
+
+
+async def _opens(work: works.Work, gate: plan.Gate, number: int) -> bool:
+    try:
+        await gates.pass_gate(work, gate, number)
+    except (works.WaitingError, works.AbortedError, errors.FencedError):
+        raise
+    except errors.IsthmusError as error:
+        names = tuple(step.cluster for step in work.plan.waves[number])
+        why = f"gate {gate} after wave {number + 1}: {work.world.secrets.clean(str(error))}"
+        return await _goes_on(work, decide.on_failure(work.current, why, names))
+    return True
+
+
+async def _goes_on(work: works.Work, decision: decide.Decision) -> bool:
+    """Act on a decision; return whether the operation goes on to the next wave."""
+    if isinstance(decision, decide.Undo):
+        await _undo(work, decision.reason)
+        return False
+    if isinstance(decision, decide.Hold):
+        await _hold(work, decision)
+        return False
+    touched = tuple(name for name in decision.leave if work.current.run(name).was_tried)
+    if touched:
+        await back.some(work, touched)
+    for name in decision.leave:
+        work.say(f"left behind; level it with: isthmus deploy up {work.plan.app} --only {name}", name)
+    return True
+
+
+async def _undo(work: works.Work, reason: str) -> None:
+    stuck = await back.everything(work, reason)
+    if not stuck:
+        await _finish(work, operation.Phase.FINISHED, operation.Outcome.ROLLED_BACK, reason)
+        return
+    said = f"{reason}; not taken back: {', '.join(stuck)}; then: isthmus deploy resume {work.plan.app}"
+    await _finish(work, operation.Phase.NEEDS_HUMAN, operation.Outcome.NEEDS_HUMAN, said)
+
+
+async def _hold(work: works.Work, decision: decide.Hold) -> None:
+    stuck = await back.some(work, decision.undo) if decision.undo else ()
+    app = work.plan.app
+    ways = f"isthmus deploy resume {app} tries again, isthmus deploy abort {app} goes back"
+    said = decision.reason + (f"; not taken back: {', '.join(stuck)}" if stuck else "")
+    await _finish(work, operation.Phase.HELD, operation.Outcome.HELD, f"{said}; {ways}")
+
+
+async def _commit(work: works.Work) -> None:
+    if work.plan.intent is plan.Intent.DOWN:
+        await works.together([_purge(work, step) for step in work.plan.steps])
+    behind = decide.left_behind(work.current)
+    reason = f"left behind: {', '.join(behind)}" if behind else ""
+    await _finish(work, operation.Phase.FINISHED, operation.Outcome.SUCCEEDED, reason)
+
+
+async def _purge(work: works.Work, step: plan.Step) -> None:
+    try:
+        await steps.purge(await work.hands(step), step)
+    except errors.FencedError:
+        raise
+    except errors.IsthmusError as error:
+        work.say(f"its release history stays: {error}", step.cluster)
+
+
+async def _finish(
+    work: works.Work, phase: operation.Phase, outcome: operation.Outcome, reason: str
+) -> None:
+    ended = work.now() if phase is operation.Phase.FINISHED else None
+    await work.note(
+        str(outcome),
+        lambda now: dataclasses.replace(now, phase=phase, outcome=outcome, reason=reason, ended=ended),
+        text=f"{outcome}: {reason}" if reason else str(outcome),
+        code="end",
+    )

@@ -1,0 +1,83 @@
+"""How an App stands in every cluster now: releases, health, the lock, and the operation that owns it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from isthmus.clients import kube, releases
+from isthmus.engine import deploy, ready
+from isthmus.engine import world as worlds
+from isthmus.model import errors
+
+Json = dict[str, Any]
+
+
+async def status(
+    world: worlds.World,
+    voters: Sequence[tuple[str, str]],
+    *,
+    namespace: str,
+    app: str,
+    release: str,
+    clusters: Sequence[str],
+) -> Json:
+    """Return the public form of `deploy status`; a cluster that fails says so in its own row."""
+
+    async def one(name: str) -> Json:
+        return await _cluster(world.cluster(name), release, namespace)
+
+    rows = await worlds.each(tuple(clusters), one)
+    body: Json = {"app": app, "namespace": namespace, "operation": None, "lock": None, "error": None}
+    try:
+        current = await deploy.unfinished(world, voters, namespace, app)
+        view = await deploy.holder(world, voters, namespace, app)
+    except errors.UnreachableError as error:
+        body["error"] = str(error)
+    else:
+        body["operation"] = current.to_json() if current else None
+        if view.holder is not None:
+            body["lock"] = {"holder": str(view.holder), "since": view.since, "clusters": list(view.clusters)}
+    body["clusters"] = [
+        _silent(name, row) if isinstance(row, errors.IsthmusError) else {"cluster": name, **row}
+        for name, row in rows.items()
+    ]
+    return body
+
+
+async def _cluster(server: kube.Cluster, release: str, namespace: str) -> Json:
+    latest = await releases.latest(server, release, namespace)
+    if latest is None:
+        return _row(status="not installed")
+    target = ready.Target(
+        server=server, release=release, namespace=namespace, revision=latest.revision, deadline=0.0
+    )
+    row = _row(
+        status=latest.status,
+        revision=latest.revision,
+        chart=f"{latest.chart}-{latest.chart_version}",
+        modified=latest.modified[:19],
+    )
+    if latest.is_deployed:
+        seen = await ready.glance(target)
+        row["ready"] = "yes" if seen.is_ready else "no"
+        row["message"] = seen.waits_for
+    return row
+
+
+def _row(
+    *, status: str, revision: int | None = None, chart: str | None = None, modified: str | None = None
+) -> Json:
+    return {
+        "revision": revision,
+        "status": status,
+        "chart": chart,
+        "ready": None,
+        "modified": modified,
+        "message": "",
+        "error": None,
+    }
+
+
+def _silent(name: str, error: errors.IsthmusError) -> Json:
+    return {"cluster": name, **_row(status="unknown"), "message": str(error), "error": str(error)}
