@@ -1,8 +1,8 @@
 """Takes aligned blocks out of a space, the lowest that fits first.
 
 The free space is kept as the largest aligned blocks it has. Aligned blocks nest or are apart, so a block
-fits exactly when one of these holds it; the lowest of those gives the lowest place. Taking one costs a look at
-one heap per size, however many blocks are out already.
+fits exactly when one of these holds it; the lowest of those gives the lowest place. Taking one costs a look
+at one heap per size, however many blocks are out already.
 """
 
 from __future__ import annotations

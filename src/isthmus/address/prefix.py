@@ -50,14 +50,14 @@ class Prefix(NamedTuple):
 
 
 def parse(text: str) -> Prefix:
-    """Return the prefix of a text; bits beyond the length are dropped, and no prefix is a ValueError."""
+    """Return the prefix of a text, bits beyond the length dropped; ValueError when it is none."""
     network = ipaddress.ip_network(text, strict=False)
     first = int(network.network_address) + (V6 if network.version == 6 else 0)
     return Prefix(first, 1 << (network.max_prefixlen - network.prefixlen))
 
 
 def size(length: int, bits: int) -> int:
-    """Return how many addresses a prefix of that length has; ValueError when the family has no such length."""
+    """Return how many addresses a prefix of that length has; ValueError when there is none."""
     if not 0 <= length <= bits:
         raise ValueError(f"no prefix of length {length} with {bits} bits")
     return 1 << (bits - length)

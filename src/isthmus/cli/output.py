@@ -78,14 +78,25 @@ def exit_code(findings: Iterable[finding.Finding], fail_on: FailOn = FailOn.ERRO
 
 def load_folder(path: Path, *, output: Output = Output.TEXT) -> folder.Folder:
     """Read and parse the folder or file; print what is wrong with it and leave with 2 on an error."""
-    parsed = parse_folder(path)
-    if parsed.folder is None:
-        if output is not Output.TEXT:
-            emit({"findings": [each.to_json() for each in parsed.findings]}, output)
-        print_findings(parsed.findings)
-        raise typer.Exit(int(errors.Exit.UNREADABLE))
+    parsed = read_or_leave(path, output)
+    assert parsed.folder is not None
     print_findings(parsed.findings)
     return parsed.folder
+
+
+def read_or_leave(path: Path, output: Output) -> folder.Parsed:
+    """Read and parse the folder or file; on an error print every finding and leave with 2.
+
+    The findings of a folder that can be read are left to the caller.
+    """
+    parsed = parse_folder(path)
+    if parsed.folder is None:
+        if output is Output.TEXT:
+            print_findings(parsed.findings)
+        else:
+            emit({"findings": [each.to_json() for each in parsed.findings]}, output)
+        raise typer.Exit(int(errors.Exit.UNREADABLE))
+    return parsed
 
 
 def parse_folder(path: Path) -> folder.Parsed:

@@ -1,0 +1,1 @@
+"""The plan's judgements, before a cluster exists: now addresses and votes."""
