@@ -52,7 +52,7 @@ async def _back(work: works.Work, step: plan.Step) -> None:
     except errors.FencedError:
         raise
     except errors.IsthmusError as error:
-        text = work.world.secrets.clean(str(error))
+        text = work.world.secrets.clean(error.brief)
         await work.note(
             f"{name} undo failed",
             lambda now: now.with_undo(name, state=operation.State.FAILED, ended=work.now(), message=text),

@@ -59,7 +59,7 @@ async def draft_up(
         if isinstance(failed, errors.InputError):
             raise failed
         if isinstance(failed, errors.IsthmusError):
-            observed[name] = plans.Observed(cluster=name, error=str(failed))
+            observed[name] = plans.Observed(cluster=name, error=failed.brief)
     made = plans.up(
         app, fleet, rendered={name: one.rendered for name, one in given.items()}, observed=observed, only=only
     )

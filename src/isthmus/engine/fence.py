@@ -11,22 +11,35 @@ beyond those of `prepare`, and decides nothing about who holds the lock.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from isthmus.clients import kinds
 from isthmus.engine import clock as clocks
 from isthmus.engine import voters as voting
+from isthmus.engine.accounts import DEPLOYER, SCRIBE, Account, Scope, can_fence, prepare
 from isthmus.model import errors
 
 if TYPE_CHECKING:
     from isthmus.engine.voters import Json
+
+__all__ = [
+    "DEPLOYER",
+    "SCRIBE",
+    "Account",
+    "Credential",
+    "Scope",
+    "can_fence",
+    "expiry",
+    "prepare",
+    "refresh",
+    "release",
+    "take",
+]
 
 RELEASED = "isthmus.dev/released"
 HOUR = 3600  # seconds
@@ -34,27 +47,6 @@ SETTLE = 11.0  # seconds; API servers cache a good token about 10 s, each server
 REFUSED = 60.0  # seconds in which the old token must have been refused
 POLL = 1.0  # seconds
 TRIES = 8  # times that others may write between our reading and writing
-
-
-@dataclasses.dataclass(frozen=True)
-class Account:
-    """A ServiceAccount of the target cluster."""
-
-    namespace: str
-    name: str
-
-
-DEPLOYER = Account(voting.NAMESPACE, "isthmus-deployer")
-"""Writes an App that names no account of its own."""
-SCRIBE = Account(voting.NAMESPACE, "isthmus-scribe")
-"""Writes the journal where nothing else is written: a witness."""
-
-
-class Scope(StrEnum):
-    """What an account of ours is for."""
-
-    CLUSTER = "cluster"
-    JOURNAL = "journal"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,111 +69,7 @@ class _Ended:
     """A predecessor's Secret that we deleted: when, and its token if it had stored one."""
 
     at: float
-    token: str = dataclasses.field(repr=False)
-
-
-# --- rights -------------------------------------------------------------------------------------
-
-
-async def can_fence(cluster: voting.Api, *, account: Account = DEPLOYER) -> bool:
-    """Say whether this user may issue the account's tokens and keep the Secret that binds them."""
-    verbs = ("get", "create", "update", "delete")
-    answers = await asyncio.gather(
-        cluster.allows("create", kinds.SERVICE_ACCOUNT, account.namespace, subresource="token"),
-        *(cluster.allows(verb, kinds.SECRET, account.namespace) for verb in verbs),
-    )
-    return all(answers)
-
-
-async def prepare(
-    cluster: voting.Api, *, key: str, account: Account = DEPLOYER, scope: Scope = Scope.CLUSTER
-) -> None:
-    """As the user: see that the account exists and may do its work; repeatable.
-
-    Our own account is created, and with `Scope.CLUSTER` bound to cluster-admin. An account that the App names
-    must exist; it gets rights on our ConfigMaps, may create Secrets of ours but not read them (among them lie
-    other Apps' credentials), and may mark its own fence.
-    """
-    if account.namespace == voting.NAMESPACE:
-        await _prepare_ours(cluster, account, scope)
-        return
-    if await cluster.get(kinds.SERVICE_ACCOUNT, account.name, account.namespace) is None:
-        raise errors.DeniedError(
-            f"ServiceAccount {account.namespace}/{account.name} does not exist",
-            where=cluster.name,
-            why="the App names it as the account that writes it",
-            remedy=(
-                f"`kubectl -n {account.namespace} create serviceaccount {account.name}`, "
-                "and grant it the App's kinds."
-            ),
-        )
-    await _grant(cluster, f"journal.{key}", voting.NAMESPACE, key, account, _journal_rules())
-    mark = {
-        "apiGroups": [""],
-        "resources": ["secrets"],
-        "resourceNames": [f"fence.{key}"],
-        "verbs": ["get", "update"],
-    }
-    await _grant(cluster, f"fence.{key}", account.namespace, key, account, [mark])
-
-
-async def _prepare_ours(cluster: voting.Api, account: Account, scope: Scope) -> None:
-    labels = {voting.MANAGED: "isthmus"}
-    body = {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": account.name, "namespace": account.namespace, "labels": labels},
-        "automountServiceAccountToken": False,
-    }
-    await cluster.apply(kinds.SERVICE_ACCOUNT, body)
-    if scope is Scope.JOURNAL:
-        own = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "update"]}
-        await _grant(cluster, account.name, account.namespace, "", account, [*_journal_rules(), own])
-        return
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": account.name, "labels": labels},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [_subject(account)],
-    }
-    await cluster.apply(kinds.CLUSTER_ROLE_BINDING, binding)
-
-
-def _journal_rules() -> list[Json]:
-    return [
-        {
-            "apiGroups": [""],
-            "resources": ["configmaps"],
-            "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
-        },
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
-    ]
-
-
-async def _grant(
-    cluster: voting.Api, name: str, namespace: str, key: str, account: Account, rules: list[Json]
-) -> None:
-    labels = {voting.MANAGED: "isthmus"} | ({voting.APP: key} if key else {})
-    meta = {"name": name, "namespace": namespace, "labels": labels}
-    api = "rbac.authorization.k8s.io"
-    role = {"apiVersion": f"{api}/v1", "kind": "Role", "metadata": meta, "rules": rules}
-    binding = {
-        "apiVersion": f"{api}/v1",
-        "kind": "RoleBinding",
-        "metadata": meta,
-        "roleRef": {"apiGroup": api, "kind": "Role", "name": name},
-        "subjects": [_subject(account)],
-    }
-    await cluster.apply(kinds.ROLE, role)
-    await cluster.apply(kinds.ROLE_BINDING, binding)
-
-
-def _subject(account: Account) -> Json:
-    return {"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}
-
-
-# --- the fence ----------------------------------------------------------------------------------
+    token: str = dataclasses.field(default="", repr=False)
 
 
 async def take(
@@ -196,11 +84,21 @@ async def take(
 ) -> Credential:
     """As the user: end the predecessor's credential, see it refused, and return ours.
 
-    Waits at least 11 s after a predecessor that did not release, at most 60 s.
+    Waits at least 11 s after a predecessor that did not release, at most 60 s. An App may have changed its
+    account since: a predecessor's Secret in another namespace is ended as well.
     """
-    secret, ended = await _replace_secret(cluster, key, token, operation, account, clock)
+    secret, ended = await _replace_secret(cluster, key, token, operation, account.namespace, clock)
+    for namespace in sorted({voting.NAMESPACE, key.partition(".")[0]} - {account.namespace}):
+        ended += await _end_elsewhere(cluster, key, token, operation, namespace, clock)
     credential = await _issue(
-        cluster, secret, key=key, operation=operation, account=account, clock=clock, seconds=seconds
+        cluster,
+        secret["metadata"]["uid"],
+        key=key,
+        operation=operation,
+        token=token,
+        account=account,
+        clock=clock,
+        seconds=seconds,
     )
     if ended:
         await _until_refused(cluster, ended, clock)
@@ -211,12 +109,12 @@ async def refresh(
     cluster: voting.Api, credential: Credential, *, clock: clocks.Clock = clocks.SYSTEM, seconds: int = HOUR
 ) -> Credential:
     """As the user: a new token bound to the same Secret; FencedError when that Secret is no longer ours."""
-    secret = await _own_secret(cluster, credential)
     return await _issue(
         cluster,
-        secret,
+        credential.uid,
         key=credential.key,
         operation=credential.operation,
+        token=credential.fencing,
         account=credential.account,
         clock=clock,
         seconds=seconds,
@@ -228,37 +126,55 @@ async def release(cluster: voting.Api, credential: Credential) -> None:
 
     The Secret stays and keeps the number; the token's text leaves it.
     """
-    for _ in range(TRIES):
-        secret = await _own_secret(cluster, credential)
-        secret["metadata"]["annotations"][RELEASED] = "true"
-        secret["data"] = {}
-        try:
-            await cluster.replace(kinds.SECRET, secret)
-        except errors.ConflictError:
-            continue
-        return
-    raise _contended(cluster.name, credential.secret)
+    await _change_secret(cluster, credential.secret, credential.account.namespace, credential.uid, text="")
 
 
 async def _replace_secret(
-    cluster: voting.Api, key: str, token: int, operation: str, account: Account, clock: clocks.Clock
+    cluster: voting.Api,
+    key: str,
+    token: int,
+    operation: str,
+    namespace: str,
+    clock: clocks.Clock,
+    *,
+    is_released: bool = False,
 ) -> tuple[Json, list[_Ended]]:
     """Put our Secret in the place of a predecessor's; judge again whenever somebody else was quicker."""
     name, ended = f"fence.{key}", list[_Ended]()
     for _ in range(TRIES):
-        found = await cluster.get(kinds.SECRET, name, account.namespace)
+        found = await cluster.get(kinds.SECRET, name, namespace)
         if found is not None:
             _check_number(cluster.name, found, token)
+            if not _is_released(
+                found
+            ):  # noted also where another deletes it first: waiting twice does no harm
+                ended.append(_Ended(clock.monotonic(), _stored_token(found)))
             if not await _delete(cluster, found):
                 continue
-            if not _is_released(found):
-                ended.append(_Ended(clock.monotonic(), _stored_token(found)))
+        elif token > 1 and not is_released:
+            # Somebody may have died between deleting and creating, and left a token in the servers' caches.
+            ended.append(_Ended(clock.monotonic()))
         try:
-            body = _secret(name, key, token, operation, account)
-            return await cluster.create(kinds.SECRET, body, namespace=account.namespace), ended
+            body = _secret(name, key, token, operation, namespace, is_released=is_released)
+            created = await cluster.create(kinds.SECRET, body, namespace=namespace)
         except errors.ConflictError:
             continue
+        return created, [dataclasses.replace(one, at=clock.monotonic()) for one in ended]
     raise _contended(cluster.name, name)
+
+
+async def _end_elsewhere(
+    cluster: voting.Api, key: str, token: int, operation: str, namespace: str, clock: clocks.Clock
+) -> list[_Ended]:
+    """Put a released tombstone in the place of a Secret that binds tokens of an account used before."""
+    try:
+        found = await cluster.get(kinds.SECRET, f"fence.{key}", namespace)
+    except errors.DeniedError:
+        return []  # whoever may not even read there works with the App's account alone, as before
+    if found is None or _is_released(found):
+        return []
+    _, ended = await _replace_secret(cluster, key, token, operation, namespace, clock, is_released=True)
+    return ended
 
 
 async def _delete(cluster: voting.Api, secret: Json) -> bool:
@@ -273,44 +189,56 @@ async def _delete(cluster: voting.Api, secret: Json) -> bool:
 
 async def _issue(
     cluster: voting.Api,
-    secret: Json,
+    uid: str,
     *,
     key: str,
     operation: str,
+    token: int,
     account: Account,
     clock: clocks.Clock,
     seconds: int,
 ) -> Credential:
-    """Issue a token bound to the Secret, and store it there before anybody uses it."""
-    meta = secret["metadata"]
-    asked = clock.now()
+    """Issue a token bound to our Secret, and store it there before anybody uses it."""
+    name, asked = f"fence.{key}", clock.now()
     try:
-        text = await cluster.issue_token(
-            account.name, account.namespace, secret=(meta["name"], meta["uid"]), seconds=seconds
-        )
-        stored = {**secret, "data": {"token": base64.b64encode(text.encode()).decode()}}
-        await cluster.replace(kinds.SECRET, stored)
-    except (errors.ConflictError, errors.DeniedError) as error:
-        now = await cluster.get(kinds.SECRET, meta["name"], account.namespace)
-        if now is None or now["metadata"]["uid"] != meta["uid"]:
-            raise _fenced(cluster.name, now) from error
+        text = await cluster.issue_token(account.name, account.namespace, secret=(name, uid), seconds=seconds)
+    except (errors.ConflictError, errors.DeniedError):
+        await _own_secret(cluster, name, account.namespace, uid)  # FencedError when that was the reason
         raise
+    await _change_secret(cluster, name, account.namespace, uid, text=text)
     return Credential(
         cluster=cluster.name,
         key=key,
         operation=operation,
-        fencing=_number(secret),
+        fencing=token,
         account=account,
-        secret=meta["name"],
-        uid=meta["uid"],
+        secret=name,
+        uid=uid,
         expires=expiry(text) or asked + timedelta(seconds=seconds),
         token=text,
     )
 
 
-async def _own_secret(cluster: voting.Api, credential: Credential) -> Json:
-    found = await cluster.get(kinds.SECRET, credential.secret, credential.account.namespace)
-    if found is None or found["metadata"]["uid"] != credential.uid:
+async def _change_secret(cluster: voting.Api, name: str, namespace: str, uid: str, *, text: str) -> None:
+    """Store a token's text in our Secret; without one mark it as released."""
+    for _ in range(TRIES):
+        secret = await _own_secret(cluster, name, namespace, uid)
+        if text:
+            secret["data"] = {"token": base64.b64encode(text.encode()).decode()}
+        else:
+            secret["data"] = {}
+            secret["metadata"]["annotations"][RELEASED] = "true"
+        try:
+            await cluster.replace(kinds.SECRET, secret)
+        except errors.ConflictError:
+            continue  # a successor, or our own first try whose answer was lost: look again
+        return
+    raise _contended(cluster.name, name)
+
+
+async def _own_secret(cluster: voting.Api, name: str, namespace: str, uid: str) -> Json:
+    found = await cluster.get(kinds.SECRET, name, namespace)
+    if found is None or found["metadata"]["uid"] != uid:
         raise _fenced(cluster.name, found)
     return found
 
@@ -335,22 +263,22 @@ async def _until_refused(cluster: voting.Api, ended: list[_Ended], clock: clocks
 
 
 async def _is_refused(cluster: voting.Api, token: str) -> bool:
-    """Ask with the old token for something that every known user may ask."""
+    """Ask with the old token, over a new connection, for something that every known user may ask."""
+    old = cluster.as_token(token)
     try:
-        await cluster.as_token(token).allows("get", kinds.SECRET, voting.NAMESPACE)
+        await old.allows("get", kinds.SECRET, voting.NAMESPACE)
     except errors.UnauthenticatedError:
         return True
     except (errors.UnreachableError, errors.DeniedError):
         return False
+    finally:
+        await old.close()
     return False
 
 
-# --- the Secret ---------------------------------------------------------------------------------
-
-
-def _secret(name: str, key: str, token: int, operation: str, account: Account) -> Json:
-    meta = voting.metadata(name, key, namespace=account.namespace, component="fence", operation=operation)
-    meta["annotations"] = {voting.TOKEN: str(token)}
+def _secret(name: str, key: str, token: int, operation: str, namespace: str, *, is_released: bool) -> Json:
+    meta = voting.metadata(name, key, namespace=namespace, component="fence", operation=operation)
+    meta["annotations"] = {voting.TOKEN: str(token)} | ({RELEASED: "true"} if is_released else {})
     return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": meta}
 
 

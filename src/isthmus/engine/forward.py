@@ -19,7 +19,7 @@ async def advance(work: works.Work, step: plan.Step) -> None:
     except (errors.FencedError, works.AbortedError):
         raise
     except errors.IsthmusError as error:
-        await _end(work, step, operation.State.FAILED, work.world.secrets.clean(str(error)))
+        await _end(work, step, operation.State.FAILED, work.world.secrets.clean(error.brief))
 
 
 async def _try(work: works.Work, step: plan.Step, deadline: float) -> None:

@@ -52,7 +52,7 @@ async def observe(
 
     found = await worlds.each(tuple(clusters), one)
     return {
-        name: plans.Observed(cluster=name, error=str(seen)) if isinstance(seen, errors.IsthmusError) else seen
+        name: plans.Observed(cluster=name, error=seen.brief) if isinstance(seen, errors.IsthmusError) else seen
         for name, seen in found.items()
     }
 
@@ -76,9 +76,11 @@ async def _cluster(
     )
     if target is not None:
         wanted = _manifest_of(history, target)
-    pairs, refused = await dry_run(server, wanted, namespace=subject.namespace, exists=namespace is not None)
     old = manifest.split(seen.latest.manifest) if seen.latest else ()
-    _, stuck = await dry_run(server, old, namespace=subject.namespace, exists=namespace is not None)
+    (pairs, refused), (_, stuck) = await asyncio.gather(
+        dry_run(server, wanted, subject, exists=namespace is not None),
+        dry_run(server, old, subject, exists=namespace is not None),
+    )
     hidden = world.secrets.clean
     return plans.Observed(
         cluster=name,
@@ -107,7 +109,7 @@ async def _has_account(server: kube.Cluster, subject: Subject) -> bool:
 
 
 async def dry_run(
-    server: kube.Cluster, objects: Sequence[Json], *, namespace: str, exists: bool
+    server: kube.Cluster, objects: Sequence[Json], subject: Subject, *, exists: bool
 ) -> tuple[tuple[tuple[Json | None, Json], ...], tuple[str, ...]]:
     """Return (live, result) for every object, and what the server refused, in its words.
 
@@ -118,7 +120,8 @@ async def dry_run(
 
     async def one(body: Json) -> tuple[Json | None, Json] | str:
         async with gate:
-            return await _dry_run_one(server, body, namespace=namespace, exists=exists)
+            marked = manifest.owned(body, subject.release, subject.namespace)
+            return await _dry_run_one(server, marked, namespace=subject.namespace, exists=exists)
 
     found = await asyncio.gather(*(one(body) for body in objects))
     pairs = tuple(answer for answer in found if not isinstance(answer, str))

@@ -92,6 +92,9 @@ class Api(Protocol):
     ) -> bool:
         """Say whether this user may do it."""
 
+    async def close(self) -> None:
+        """Close the connections."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Votes(Generic[T]):

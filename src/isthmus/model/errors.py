@@ -43,9 +43,13 @@ class IsthmusError(Exception):
         self.why = why
         self.remedy = remedy
 
+    @property
+    def brief(self) -> str:
+        """What and why, for places that already say where."""
+        return f"{self.what}: {self.why}" if self.why else self.what
+
     def __str__(self) -> str:
-        head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head}: {self.why}" if self.why else head
+        return f"{self.where}: {self.brief}" if self.where else self.brief
 
 
 class InputError(IsthmusError):

@@ -53,6 +53,18 @@ def is_kept(body: Mapping[str, Any]) -> bool:
     return str(annotations.get(_KEPT, "")).lower() == "keep"
 
 
+def owned(body: Mapping[str, Any], release: str, namespace: str) -> Json:
+    """Return the object as helm writes it: with the marks of the release that owns it (helm docs, `--take-ownership`)."""
+    metadata = dict(body.get("metadata") or {})
+    metadata["labels"] = {**(metadata.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
+    metadata["annotations"] = {
+        **(metadata.get("annotations") or {}),
+        "meta.helm.sh/release-name": release,
+        "meta.helm.sh/release-namespace": namespace,
+    }
+    return {**body, "metadata": metadata}
+
+
 def leaves(body: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every leaf of a JSON value with its dotted path."""
     if isinstance(body, Mapping) and body:
