@@ -1,8 +1,8 @@
 """What an operation pins in each cluster before its first step: the chart archive and that cluster's values.
 
 Secrets named by content and immutable, cut under 512 KiB, parts before the head: where the head is, all is.
-They hold values as Helm's own release Secrets do; journal and plans hold the digest only. What is pinned is not
-decided here.
+They hold values as Helm's own release Secrets do; journal and plans hold the digest only. What is pinned is
+not decided here.
 """
 
 from __future__ import annotations

@@ -145,9 +145,7 @@ async def _replace_secret(
         found = await cluster.get(kinds.SECRET, name, namespace)
         if found is not None:
             _check_number(cluster.name, found, token)
-            if not _is_released(
-                found
-            ):  # noted also where another deletes it first: waiting twice does no harm
+            if not _is_released(found):  # also where another deletes it first: a second wait does no harm
                 ended.append(_Ended(clock.monotonic(), _stored_token(found)))
             if not await _delete(cluster, found):
                 continue

@@ -1,9 +1,10 @@
 """One record per operation, made durable in a majority of voters before and after each step.
 
-Each voter has an outbox of its own that always writes the newest record: a slow or silent voter delays nobody,
-and callers that come at once share one write. A newer (token, sequence) in any voter, or a refused credential,
-means that a successor has passed: from then on every write fails. What a record says is the caller's affair:
-`started`, `phase`, `finished` (else phase == "finished") and `bundles` (digests) go into its header.
+Each voter has an outbox of its own that always writes the newest record: a slow or silent voter delays
+nobody, and callers that come at once share one write. A newer (token, sequence) in any voter, or a refused
+credential, means that a successor has passed: from then on every write fails. What a record says is the
+caller's affair: `started`, `phase`, `finished` (else phase == "finished") and `bundles` (digests) go into
+its header.
 """
 
 from __future__ import annotations

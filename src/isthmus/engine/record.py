@@ -1,8 +1,8 @@
 """How an operation's record becomes ConfigMaps and back, without asking any server.
 
 A record that fits lies in one object, readable with kubectl. A longer one is cut into parts named by their
-content, written before the head that lists them: the head alone decides what is whole, and a digest over all of
-it proves it. What the record says beyond its header is the caller's affair.
+content, written before the head that lists them: the head alone decides what is whole, and a digest over
+all of it proves it. What the record says beyond its header is the caller's affair.
 """
 
 from __future__ import annotations

@@ -1,0 +1,140 @@
+"""The ServiceAccounts that operations write as, and the rights these get.
+
+No more rights than the work needs: the deployer of Apps without an account of their own is cluster-admin,
+because a chart may hold anything; an App's own account cannot read our Secrets; a witness's only writes the
+journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from isthmus.clients import kinds
+from isthmus.engine import voters as voting
+from isthmus.model import errors
+
+if TYPE_CHECKING:
+    from isthmus.engine.voters import Json
+
+_RBAC = "rbac.authorization.k8s.io"
+
+
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """A ServiceAccount of the target cluster."""
+
+    namespace: str
+    name: str
+
+
+DEPLOYER = Account(voting.NAMESPACE, "isthmus-deployer")
+"""Writes an App that names no account of its own."""
+SCRIBE = Account(voting.NAMESPACE, "isthmus-scribe")
+"""Writes the journal where nothing else is written: a witness."""
+
+
+class Scope(StrEnum):
+    """What an account of ours is for."""
+
+    CLUSTER = "cluster"
+    JOURNAL = "journal"
+
+
+async def can_fence(cluster: voting.Api, *, account: Account = DEPLOYER) -> bool:
+    """Say whether this user may issue the account's tokens and keep the Secret that binds them."""
+    verbs = ("get", "create", "update", "delete")
+    answers = await asyncio.gather(
+        cluster.allows("create", kinds.SERVICE_ACCOUNT, account.namespace, subresource="token"),
+        *(cluster.allows(verb, kinds.SECRET, account.namespace) for verb in verbs),
+    )
+    return all(answers)
+
+
+async def prepare(
+    cluster: voting.Api, *, key: str, account: Account = DEPLOYER, scope: Scope = Scope.CLUSTER
+) -> None:
+    """As the user: see that the account exists and may do its work; repeatable.
+
+    Our own account is created, and with `Scope.CLUSTER` bound to cluster-admin. An account that the App names
+    must exist; it gets rights on our ConfigMaps, may create Secrets of ours but not read them (among them lie
+    other Apps' credentials), and may mark its own fence.
+    """
+    if account.namespace == voting.NAMESPACE:
+        await _prepare_ours(cluster, account, scope)
+        return
+    if await cluster.get(kinds.SERVICE_ACCOUNT, account.name, account.namespace) is None:
+        raise errors.DeniedError(
+            f"ServiceAccount {account.namespace}/{account.name} does not exist",
+            where=cluster.name,
+            why="the App names it as the account that writes it",
+            remedy=(
+                f"`kubectl -n {account.namespace} create serviceaccount {account.name}`, "
+                "and grant it the App's kinds."
+            ),
+        )
+    await _grant(cluster, f"journal.{key}", voting.NAMESPACE, key, account, _journal_rules())
+    mark = {
+        "apiGroups": [""],
+        "resources": ["secrets"],
+        "resourceNames": [f"fence.{key}"],
+        "verbs": ["get", "update"],
+    }
+    await _grant(cluster, f"fence.{key}", account.namespace, key, account, [mark])
+
+
+async def _prepare_ours(cluster: voting.Api, account: Account, scope: Scope) -> None:
+    labels = {voting.MANAGED: "isthmus"}
+    body = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": account.name, "namespace": account.namespace, "labels": labels},
+        "automountServiceAccountToken": False,
+    }
+    await cluster.apply(kinds.SERVICE_ACCOUNT, body)
+    if scope is Scope.JOURNAL:
+        own = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "update"]}
+        await _grant(cluster, account.name, account.namespace, "", account, [*_journal_rules(), own])
+        return
+    binding = {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": account.name, "labels": labels},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [_subject(account)],
+    }
+    await cluster.apply(kinds.CLUSTER_ROLE_BINDING, binding)
+
+
+def _journal_rules() -> list[Json]:
+    return [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
+        },
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+    ]
+
+
+async def _grant(
+    cluster: voting.Api, name: str, namespace: str, key: str, account: Account, rules: list[Json]
+) -> None:
+    labels = {voting.MANAGED: "isthmus"} | ({voting.APP: key} if key else {})
+    meta = {"name": name, "namespace": namespace, "labels": labels}
+    role = {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": meta, "rules": rules}
+    binding = {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": meta,
+        "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": name},
+        "subjects": [_subject(account)],
+    }
+    await cluster.apply(kinds.ROLE, role)
+    await cluster.apply(kinds.ROLE_BINDING, binding)
+
+
+def _subject(account: Account) -> Json:
+    return {"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}
