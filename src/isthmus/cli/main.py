@@ -32,11 +32,11 @@ class Verb:
 
 
 VERBS = (
-    Verb("init", "Write a folder of documents, from kubeconfig contexts or as an example."),
-    Verb("plan", "Check and show the plan of the fleet: addresses before clusters exist."),
+    Verb("init", "Write the folder, from kubeconfig contexts or as an example."),
+    Verb("plan", "Check and show addresses before the clusters exist."),
     Verb("deploy", "Run an App over all its clusters as one transaction."),
     Verb("lab", "Run real Kubernetes clusters on this machine."),
-    Verb("demo", "Tell the whole story on the lab: deploy, a bad upgrade, the way back."),
+    Verb("demo", "Tell the story on the lab: deploy, a bad upgrade, the way back."),
     Verb("permissions", "Print the RBAC that a verb needs."),
     Verb("version", "Show the versions of everything."),
 )

@@ -60,9 +60,11 @@ class Right:
         return rule
 
 
-WRITING = frozenset({"deploy"})
+WRITING = frozenset(
+    {"deploy"} | {f"deploy {verb}" for verb in ("up", "rollback", "resume", "abort", "approve", "down")}
+)
 READING = frozenset({"deploy diff", "deploy status", "deploy history"})
-STEERING = frozenset({"deploy pause", "deploy approve", "deploy skip", "deploy abort"})
+STEERING = frozenset({"deploy pause", "deploy skip"})
 PLANNING = WRITING | {"deploy diff"}
 
 RIGHTS = (
@@ -231,7 +233,7 @@ def permissions(
         isthmus permissions deploy status -n data --group sre | kubectl --context us-west4 apply -f -
     """
     name = " ".join(verb)
-    if name in NO_CLUSTER:
+    if verb[0] in NO_CLUSTER:
         print(f"# `isthmus {name}` needs no right in any cluster")
         return
     known = sorted(set().union(*(right.needed_by for right in RIGHTS)))
@@ -250,7 +252,7 @@ def build(
     verb: str, *, namespace: str, group: str, account: str = ""
 ) -> Iterable[tuple[dict[str, Any], list[str]]]:
     """Yield each document with the reasons of its rules, for one verb."""
-    title = "isthmus-" + verb.replace(" ", "-")
+    title = "isthmus-deploy" if verb in WRITING else "isthmus-" + verb.replace(" ", "-")
     who = {"apiGroup": RBAC, "kind": "Group", "name": group}
     rights = [
         right for right in RIGHTS if verb in right.needed_by and right.own_account in {None, bool(account)}
