@@ -83,7 +83,7 @@ def _unpinned(clusters: Sequence[ranges.Ranges], places: place.Places) -> Iterat
         yield places.finding(
             ("spec", "clusters"),
             code="ranges-not-pinned",
-            message=f"this plan gives ranges to {names}; other nodes, growth, ids or supernets may give others",
+            message=f"this plan gives ranges to {names}; other nodes, growth or ids may give others",
             remedy="when a cluster is built, write its ranges into `pods`, `services` and `nodeRange`",
             severity=finding.Severity.INFO,
         )

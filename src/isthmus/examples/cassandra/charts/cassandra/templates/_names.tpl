@@ -1,0 +1,4 @@
+{{- define "cassandra.labels" -}}
+app.kubernetes.io/name: cassandra
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
