@@ -130,7 +130,7 @@ def _from_contexts(directory: Path, wanted: Sequence[str]) -> Files:
         )
     name = _label(directory.resolve().name, 63) or "fleet"
     lines = [
-        f"  - {{name: {cluster}, id: {number}, context: {_quoted(context)}, nodes: 3}}\n"
+        f"  - {{name: {_quoted(cluster)}, id: {number}, context: {_quoted(context)}, nodes: 3}}\n"
         for number, (cluster, context) in enumerate(zip(_names(contexts), contexts, strict=True), start=1)
     ]
     witness = WITNESS if len(contexts) % 2 == 0 else ""

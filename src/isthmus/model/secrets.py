@@ -83,9 +83,11 @@ def _dashed(key: str) -> str:
 
 
 def literals(values: object, path: source.Path = ()) -> tuple[str, ...]:
-    """Return every string of Helm values that looks like a literal secret, to keep it out of what is shown."""
+    """Return every string of Helm values that looks like a literal secret, to keep it from being shown."""
     if isinstance(values, Mapping):
         return tuple(found for key, value in values.items() for found in literals(value, (*path, str(key))))
     if isinstance(values, list | tuple):
-        return tuple(found for number, value in enumerate(values) for found in literals(value, (*path, number)))
+        return tuple(
+            found for number, value in enumerate(values) for found in literals(value, (*path, number))
+        )
     return (str(values),) if is_secret(path, values) else ()

@@ -106,10 +106,20 @@ def _filled(text: str) -> str:
     raise ValueError("this is empty; write a name")
 
 
-Label = Annotated[str, pydantic.AfterValidator(_label)]
+def _pattern(pattern: str, *, longest: int) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"^{pattern}$", "maxLength": longest}
+
+
+Label = Annotated[
+    str, pydantic.AfterValidator(_label), pydantic.WithJsonSchema(_pattern(LABEL.pattern, longest=63))
+]
 """A DNS label: names of documents, namespaces, releases."""
 
-ClusterName = Annotated[str, pydantic.AfterValidator(_cluster_name)]
+ClusterName = Annotated[
+    str,
+    pydantic.AfterValidator(_cluster_name),
+    pydantic.WithJsonSchema(_pattern(CLUSTER.pattern, longest=32)),
+]
 """A cluster's name as Cilium takes it."""
 
 Prefix = Annotated[str, pydantic.AfterValidator(_prefix)]
@@ -124,7 +134,7 @@ Count = Annotated[int, pydantic.Field(strict=True)]
 Duration = Annotated[
     float,
     pydantic.BeforeValidator(_seconds),
-    pydantic.WithJsonSchema({"type": "string", "pattern": f"^{DURATION.pattern}$", "examples": ["2m"]}),
+    pydantic.WithJsonSchema({**_pattern(DURATION.pattern, longest=24), "examples": ["2m"]}),
 ]
 """Seconds, written with a unit."""
 
