@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+# A user's Python keeps the bytecode it compiled; where this run is told not to, start-up would be another.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
 DEADLINE = 600.0
 """Seconds; the slowest program here takes one tenth of it."""
 
@@ -49,7 +52,7 @@ def run(
             stdin=subprocess.PIPE,
             stdout=said,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {})},
+            env={**ENVIRONMENT, **(env or {})},
             cwd=cwd,
         )
         deadline = threading.Timer(DEADLINE, process.kill)
