@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Never
 
 import pytest
+import typer
 
 from isthmus.cli import border, main
 from isthmus.model import errors
@@ -78,6 +79,11 @@ def test_with_v_an_error_names_the_place_it_came_from(capsys: pytest.CaptureFixt
 def test_an_interruption_is_a_sentence_and_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert border.guard(lambda: _raise(KeyboardInterrupt()), []) == 130
     assert capsys.readouterr().err == border.INTERRUPTED_TEXT + "\n"
+
+
+def test_a_question_answered_with_no_is_a_sentence_and_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert border.guard(lambda: _raise(typer.Abort()), []) == 1
+    assert capsys.readouterr().err == "stopped: it was not confirmed\n"
 
 
 class TestAFaultOfOurs:

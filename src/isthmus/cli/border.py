@@ -50,7 +50,10 @@ def _attempt(work: Callable[[], Any], args: Sequence[str], *, wants_details: boo
     except typer.TyperException as error:
         _say(usage(error))
         return errors.Exit.UNREADABLE
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
+        _say("stopped: it was not confirmed")
+        return errors.Exit.FAILED
+    except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:
         raise
