@@ -53,17 +53,18 @@ def _once(
 
 
 def _wide_ids(document: source.Document, value: fleet.Fleet) -> Iterator[finding.Finding]:
-    for index, each in enumerate(value.clusters):
-        if each.id > DEFAULT_MAX_ID:
-            yield explain.about(
-                document,
-                ("spec", "clusters", index, "id"),
-                code="cluster-id-over-255",
-                message=f"the id {each.id} needs maxConnectedClusters 511 of Cilium in every cluster",
-                remedy="use ids up to 255, unless every cluster is installed with 511",
-                severity=finding.Severity.WARNING,
-                cluster=each.name,
-            )
+    wide = [index for index, each in enumerate(value.clusters) if each.id > DEFAULT_MAX_ID]
+    if wide:
+        first = value.clusters[wide[0]]
+        others = f" and {len(wide) - 1} more" if len(wide) > 1 else ""
+        yield explain.about(
+            document,
+            ("spec", "clusters", wide[0], "id"),
+            code="cluster-id-over-255",
+            message=f"the id {first.id} of '{first.name}'{others} wants maxConnectedClusters 511 everywhere",
+            remedy="use ids up to 255, unless every cluster is installed with 511",
+            severity=finding.Severity.WARNING,
+        )
 
 
 def of_app(document: source.Document, value: app.App, known: fleet.Fleet | None) -> Iterator[finding.Finding]:
