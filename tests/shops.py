@@ -1,7 +1,7 @@
 """A small App on the real clusters of `lab`, for tests of `deploy`.
 
-`shop` makes a folder with a Fleet and an App in a new namespace; `Shop.run` is the command line as a user has it,
-`Shop.driver` the same engine in a process of its own that kills itself at a point of the journal.
+`shop` makes a folder with a Fleet and an App in a new namespace; `Shop.run` is the command line as a user
+has it, `Shop.driver` the same engine in a process of its own that kills itself at a point of the journal.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from isthmus.lab import build, labs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 REPO = Path(__file__).parent.parent
 CLUSTERS = ("west", "east", "central")
@@ -122,11 +124,13 @@ class Shop:
 
     # ---- the command line
 
-    def run(self, *args: str, code: int | None = 0, seconds: float = 100, env: Mapping[str, str] | None = None) -> Done:
+    def run(
+        self, *args: str, code: int | None = 0, seconds: float = 100, env: Mapping[str, str] | None = None
+    ) -> Done:
         """Run `isthmus deploy ARGS -f FOLDER`, and expect an exit code (None: any)."""
         done = subprocess.run(
-            self.command(*args), env={**self.env, **(env or {})}, cwd=self.folder, capture_output=True, text=True,
-            timeout=seconds, check=False, stdin=subprocess.DEVNULL,
+            self.command(*args), env={**self.env, **(env or {})}, cwd=self.folder, capture_output=True,
+            text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         found = Done(done.returncode, done.stdout, done.stderr)
         assert code in (None, found.code), f"exit {found.code}, expected {code}:\n{found.said}"
@@ -149,7 +153,7 @@ class Shop:
         return [sys.executable, "-m", "isthmus", "deploy", verb, *args, "-f", str(self.folder), *yes]
 
     def driver(self, *args: str, seconds: float = 100) -> Done:
-        """Run tests/driver.py on this folder: `up` in a process that may kill itself at a point of the journal."""
+        """Run tests/driver.py on this folder: `up` in a process that may kill itself at a journal point."""
         done = subprocess.run(
             [sys.executable, "-m", "tests.driver", str(self.folder), *args], env=self.env, cwd=REPO,
             capture_output=True, text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL,
@@ -184,18 +188,22 @@ class Shop:
         path = f"/api/v1/namespaces/{self.namespace}/pods?labelSelector=app%3Ddb"
         items = (self.get(cluster, path) or {"items": []})["items"]
         return {
-            pod["metadata"]["name"]: (pod["metadata"]["annotations"]["version"], _is_ready(pod)) for pod in items
+            pod["metadata"]["name"]: (pod["metadata"]["annotations"]["version"], _is_ready(pod))
+            for pod in items
         }
 
     def check_whole(self, version: str | None, clusters: Sequence[str] | None = None) -> None:
-        """Assert that clusters run one version, ready, with no pending release and no pod of another version."""
+        """Assert that clusters run one version, ready, with no pending release and no pod of another."""
         for name in clusters or self.clusters:
             statuses = [status for _, status in self.releases(name)]
             assert not [status for status in statuses if status.startswith("pending")], (name, statuses)
             assert self.version(name) == version, (name, self.version(name), version)
             if version is not None:
                 assert statuses.count("deployed") == 1, (name, statuses)
-                assert self.pods(name) == {f"db-{n}": (version, True) for n in range(2)}, (name, self.pods(name))
+                assert self.pods(name) == {f"db-{n}": (version, True) for n in range(2)}, (
+                    name,
+                    self.pods(name),
+                )
 
 
 def _is_ready(pod: Mapping[str, Any]) -> bool:
@@ -212,13 +220,21 @@ def make(lab: labs.Lab, folder: Path, namespace: str, **rollout: Any) -> Shop:
     (chart / "templates" / "all.yaml").write_text(TEMPLATE, encoding="utf-8")
     env = {
         key: value for key, value in os.environ.items() if key not in {"KUBECONFIG", "PYTEST_CURRENT_TEST"}
-    } | {"KUBECONFIG": str(lab.kubeconfig_path), "ISTHMUS_HELM": str(build.ensure(["helm"])["helm"]), "COLUMNS": "200"}
+    } | {
+        "KUBECONFIG": str(lab.kubeconfig_path),
+        "ISTHMUS_HELM": str(build.ensure(["helm"])["helm"]),
+        "COLUMNS": "200",
+    }
     names = tuple(lab.clusters)
     spec = {
         "chart": {"path": "charts/db"},
         "values": dict(VALUES),
         "clusters": {name: {} for name in names},
-        "rollout": {"waves": [[names[0]], list(names[1:])] if names[1:] else [[names[0]]], "timeout": "20s", **rollout},
+        "rollout": {
+            "waves": [[names[0]], list(names[1:])] if names[1:] else [[names[0]]],
+            "timeout": "20s",
+            **rollout,
+        },
     }
     made = Shop(lab=lab, folder=folder, namespace=namespace, env=env, spec=spec, clusters=names)
     made.write()
@@ -227,5 +243,5 @@ def make(lab: labs.Lab, folder: Path, namespace: str, **rollout: Any) -> Shop:
 
 @pytest.fixture
 def shop(lab: labs.Lab, namespace: str, tmp_path: Path) -> Shop:
-    """An App over the three clusters of the shared lab, not installed yet: west first, then east and central."""
+    """An App over the three clusters of the shared lab, not installed: west, then east and central."""
     return make(lab, tmp_path, namespace)

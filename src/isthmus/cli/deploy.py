@@ -28,12 +28,17 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Run an App over all its clusters as one transaction.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Option("--file", "-f", help="Folder or file with Fleet and App.")]
-Name = Annotated[str | None, typer.Argument(help="The App; not needed when the folder has one. NAMESPACE/APP with --context.")]
+Name = Annotated[
+    str | None,
+    typer.Argument(help="The App; not needed when the folder has one. NAMESPACE/APP with --context."),
+]
 Only = Annotated[str | None, typer.Option("--only", help="Only these clusters, comma-separated.")]
 Form = Annotated[output.Output, typer.Option("--output", "-o", help="Form of the output.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")]
-Context = Annotated[list[str] | None, typer.Option("--context", help="Work on these contexts alone, without a folder.")]
+Context = Annotated[
+    list[str] | None, typer.Option("--context", help="Work on these contexts alone, without a folder.")
+]
 Wait = Annotated[float, typer.Option("--wait", help="Seconds to wait for a lock that somebody else holds.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more when something fails.")]
 
@@ -63,8 +68,12 @@ def diff(
     name: Name = None,
     folder: Folder = Path(),
     only: Only = None,
-    save: Annotated[Path | None, typer.Option("--save", help="Save the plan for `deploy up --plan`; pins its bundle.")] = None,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 1 when something would change.")] = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Save the plan for `deploy up --plan`; pins its bundle.")
+    ] = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit 1 when something would change.")
+    ] = False,
     form: Form = output.Output.TEXT,
     _verbose: Verbose = False,
 ) -> None:
@@ -86,7 +95,9 @@ def up(
     name: Name = None,
     folder: Folder = Path(),
     only: Only = None,
-    plan_file: Annotated[Path | None, typer.Option("--plan", help="Run this saved plan and nothing else.")] = None,
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", help="Run this saved plan and nothing else.")
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     wait: Wait = 0.0,
@@ -100,7 +111,10 @@ def up(
         isthmus deploy up -f shop --plan plan.json --yes
     """
     if plan_file is not None:
-        _finish(asyncio.run(_run_saved(_read_plan(plan_file), yes=yes, dry_run=dry_run, wait=wait, form=form)), form)
+        _finish(
+            asyncio.run(_run_saved(_read_plan(plan_file), yes=yes, dry_run=dry_run, wait=wait, form=form)),
+            form,
+        )
     place = _place(folder, name, None)
     _finish(asyncio.run(_run(place, "up", only=only, yes=yes, dry_run=dry_run, wait=wait, form=form)), form)
 
@@ -109,7 +123,9 @@ def up(
 def rollback(
     name: Name = None,
     folder: Folder = Path(),
-    to: Annotated[str | None, typer.Option("--to", help="Undo this operation; default: the last that succeeded.")] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Undo this operation; default: the last that succeeded.")
+    ] = None,
     only: Only = None,
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -124,7 +140,12 @@ def rollback(
         isthmus deploy rollback -f shop --to 20261122-101500-a1b2
     """
     place = _place(folder, name, None)
-    _finish(asyncio.run(_run(place, "rollback", only=only, to=to, yes=yes, dry_run=dry_run, wait=wait, form=form)), form)
+    _finish(
+        asyncio.run(
+            _run(place, "rollback", only=only, to=to, yes=yes, dry_run=dry_run, wait=wait, form=form)
+        ),
+        form,
+    )
 
 
 @app.command()
@@ -176,7 +197,9 @@ def history(
     name: Name = None,
     folder: Folder = Path(),
     context: Context = None,
-    operation_id: Annotated[str | None, typer.Option("--operation", help="Show one operation with its story.")] = None,
+    operation_id: Annotated[
+        str | None, typer.Option("--operation", help="Show one operation with its story.")
+    ] = None,
     form: Form = output.Output.TEXT,
     _verbose: Verbose = False,
 ) -> None:
@@ -238,7 +261,9 @@ def abort(
 
 
 @app.command()
-def pause(name: Name = None, folder: Folder = Path(), context: Context = None, _verbose: Verbose = False) -> None:
+def pause(
+    name: Name = None, folder: Folder = Path(), context: Context = None, _verbose: Verbose = False
+) -> None:
     """Ask a running operation to stop before its next wave; `resume` goes on.
 
     Examples:
@@ -254,7 +279,9 @@ def approve(
     folder: Folder = Path(),
     context: Context = None,
     wait: Wait = 60.0,
-    record_only: Annotated[bool, typer.Option("--record-only", help="Leave the approval; somebody else resumes.")] = False,
+    record_only: Annotated[
+        bool, typer.Option("--record-only", help="Leave the approval; somebody else resumes.")
+    ] = False,
     form: Form = output.Output.TEXT,
     _verbose: Verbose = False,
 ) -> None:
@@ -298,7 +325,9 @@ def _place(folder: Path, name: str | None, contexts: Sequence[str] | None) -> Pl
 
     read = output.load_folder(folder)
     if read.fleet is None:
-        raise errors.InputError("the folder has no Fleet", where=str(folder), remedy="isthmus init writes one")
+        raise errors.InputError(
+            "the folder has no Fleet", where=str(folder), remedy="isthmus init writes one"
+        )
     found = read.app(name)
     from isthmus.cli import connection
 
@@ -317,7 +346,9 @@ def _place(folder: Path, name: str | None, contexts: Sequence[str] | None) -> Pl
 def _by_contexts(name: str | None, contexts: Sequence[str]) -> Place:
     namespace, slash, short = (name or "").partition("/")
     if not slash:
-        raise errors.InputError("with --context the App is named NAMESPACE/APP", remedy="for example data/cassandra")
+        raise errors.InputError(
+            "with --context the App is named NAMESPACE/APP", remedy="for example data/cassandra"
+        )
     pairs = tuple((context, context) for context in contexts)
     return Place(namespace=namespace, app=short, release=short, voters=pairs, clusters=tuple(contexts))
 
@@ -549,9 +580,13 @@ def _read_plan(path: Path) -> plan.Plan:
         body = json.loads(text)
         found = plan.Plan.from_json(body)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise errors.InputError("is no saved plan", where=str(path), remedy="save one: isthmus deploy diff --save") from error
+        raise errors.InputError(
+            "is no saved plan", where=str(path), remedy="save one: isthmus deploy diff --save"
+        ) from error
     if found.digest != body.get("digest"):
         raise errors.InputError(
-            "the plan was changed after it was saved", where=str(path), remedy="save a new one: isthmus deploy diff --save"
+            "the plan was changed after it was saved",
+            where=str(path),
+            remedy="save a new one: isthmus deploy diff --save",
         )
     return found

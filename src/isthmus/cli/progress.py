@@ -1,4 +1,4 @@
-"""Shows an operation as it goes: one live view on a terminal, plain lines in a pipe, JSON lines on request."""
+"""Shows an operation as it goes: a live view on a terminal, plain lines in a pipe, JSON lines on request."""
 
 from __future__ import annotations
 
@@ -61,14 +61,18 @@ class Live:
             row["waits"] = event.text
         else:
             row.update(state=event.text, waits="", last=event.at[11:19])
-            if event.text in ("ready", "back and ready", "nothing to change") or event.text.startswith("uninstalled"):
+            if event.text in ("ready", "back and ready", "nothing to change") or event.text.startswith(
+                "uninstalled"
+            ):
                 row["spent"] = time.monotonic() - row["since"]
 
     def __rich__(self) -> table.Table:
         """Draw the table as it stands now."""
         from rich import table
 
-        drawn = table.Table(title=self.headline or None, title_justify="left", title_style="bold", expand=False)
+        drawn = table.Table(
+            title=self.headline or None, title_justify="left", title_style="bold", expand=False
+        )
         for name in ("wave", "cluster", "state", "waits for", "elapsed", "last change"):
             drawn.add_column(name, overflow="fold")
         for cluster, row in self.rows.items():

@@ -68,7 +68,9 @@ async def _try(work: works.Work, step: plan.Step, deadline: float) -> None:
     started = run.started or work.now()
     await work.note(
         f"{name} undo intent",
-        lambda now: now.with_undo(name, state=operation.State.STARTED, started=started, attempts=run.attempts + 1),
+        lambda now: now.with_undo(
+            name, state=operation.State.STARTED, started=started, attempts=run.attempts + 1
+        ),
         cluster=name,
         text=f"back to revision {step.revision}" if step.revision is not None else "taking the release out",
     )
@@ -79,7 +81,9 @@ async def _try(work: works.Work, step: plan.Step, deadline: float) -> None:
         f"{name} undo outcome",
         lambda now: now.with_undo(name, state=operation.State.APPLIED, revision=revision),
         cluster=name,
-        text=f"revision {step.revision} again, as {revision}" if revision is not None else "release uninstalled",
+        text=f"revision {step.revision} again, as {revision}"
+        if revision is not None
+        else "release uninstalled",
     )
     target = ready.Target(
         server=server, release=step.release, namespace=step.namespace, revision=revision, deadline=deadline
@@ -95,7 +99,9 @@ async def _try(work: works.Work, step: plan.Step, deadline: float) -> None:
         message = "back and ready"
     await work.note(
         f"{name} undo done",
-        lambda now: now.with_undo(name, state=operation.State.DONE, ended=work.now(), message=message, helm=""),
+        lambda now: now.with_undo(
+            name, state=operation.State.DONE, ended=work.now(), message=message, helm=""
+        ),
         cluster=name,
         text=message,
     )

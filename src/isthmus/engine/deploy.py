@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import secrets
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from isthmus.clients import redactor, releases
-from isthmus.engine import bundle, control, journal, lock, observe, run, session, voters as voting, wanted
+from isthmus.engine import bundle, control, journal, lock, observe, run, session, wanted
+from isthmus.engine import voters as voting
 from isthmus.engine import world as worlds
 from isthmus.model import app as apps
 from isthmus.model import errors, finding, operation, plan
 from isthmus.model import fleet as fleets
 from isthmus.rollout import plan as plans
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 KEPT = 20
 """Operations that stay in history."""
@@ -100,7 +104,9 @@ async def pin(world: worlds.World, draft: Draft) -> None:
     """Keep a draft's bundles in their clusters, so that its saved plan can be run without the folder."""
 
     async def one(name: str) -> None:
-        await bundle.store(world.cluster(name), draft.bundles[name], _key(draft.plan.namespace, draft.plan.app))
+        await bundle.store(
+            world.cluster(name), draft.bundles[name], _key(draft.plan.namespace, draft.plan.app)
+        )
 
     found = await worlds.each(tuple(draft.bundles), one)
     _raise_first(found)
@@ -162,13 +168,19 @@ async def start(world: worlds.World, draft: Draft, *, wait: float = 0.0) -> oper
     world = dataclasses.replace(world, secrets=world.secrets.joined(draft.secrets))
     identity = _new_id(world)
     async with session.opened(
-        world, draft.plan, operation_id=identity, wait=wait, check=lambda view: _refuse_owned(view, draft.plan)
+        world,
+        draft.plan,
+        operation_id=identity,
+        wait=wait,
+        check=lambda view: _refuse_owned(view, draft.plan),
     ) as rights:
         _raise_first(_required(await rights.begin(), draft.plan))
         await _refuse_moved(world, draft.plan)
         found = await worlds.each(tuple(draft.bundles), lambda name: _store(rights, name, draft))
         _raise_first(_required(found, draft.plan))
-        current = operation.begin(draft.plan, identity=identity, user=world.user, now=worlds.stamp(world.clock))
+        current = operation.begin(
+            draft.plan, identity=identity, user=world.user, now=worlds.stamp(world.clock)
+        )
         await rights.write(current, "created")
         world.report(operation.Event(at=current.started, text=f"operation {identity} begins", code="begin"))
         ended = await run.run(current, rights)
@@ -212,7 +224,9 @@ async def resume(
         current = _prepared(current, abort=abort)
         await rights.write(current, "taken over")
         world.report(
-            operation.Event(at=worlds.stamp(world.clock), text=f"operation {current.id} goes on", code="begin")
+            operation.Event(
+                at=worlds.stamp(world.clock), text=f"operation {current.id} goes on", code="begin"
+            )
         )
         if current.phase is operation.Phase.FINISHED:
             return current
@@ -292,9 +306,7 @@ def _chosen(app: apps.App, only: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name for wave in app.waves for name in wave if only is None or name in only)
 
 
-def _past(
-    found: Sequence[operation.Operation], to: str | None, app: str
-) -> operation.Operation:
+def _past(found: Sequence[operation.Operation], to: str | None, app: str) -> operation.Operation:
     for one in reversed(found):
         if one.id == to or (to is None and _can_go_back(one)):
             return one
@@ -317,10 +329,11 @@ def _refuse_owned(view: journal.JournalView, planned: plan.Plan) -> None:
     if view.owner is None:
         return
     one = operation.Operation.from_json(view.owner.record)
+    stands = f"{one.phase}: {one.reason}" if one.reason else str(one.phase)
     raise errors.ConflictError(
         f"operation {one.id} owns App {planned.namespace}/{planned.app}",
-        why=f"{one.user} began it at {one.started} and it is unfinished ({one.phase}{': ' + one.reason if one.reason else ''})",
-        remedy=f"isthmus deploy resume {planned.app} brings it to its end, isthmus deploy abort {planned.app} takes it back",
+        why=f"{one.user} began it at {one.started} and it is unfinished ({stands})",
+        remedy=f"`isthmus deploy resume` brings it to its end, `isthmus deploy abort` takes it back",
     )
 
 
@@ -333,19 +346,27 @@ async def _refuse_moved(world: worlds.World, planned: plan.Plan) -> None:
             cluster=name, history=await releases.history(world.cluster(name), step.release, step.namespace)
         )
         now = seen.base.revision if seen.latest is not None and seen.base is not None else None
-        return "" if now == step.revision else f"{name}: release at revision {now or 'none'}, planned on {step.revision or 'none'}"
+        return (
+            ""
+            if now == step.revision
+            else f"{name}: release at revision {now or 'none'}, planned on {step.revision or 'none'}"
+        )
 
     found = await worlds.each(tuple(step.cluster for step in planned.steps), one)
     _raise_first(_required(found, planned))
     changes = [said for said in found.values() if isinstance(said, str) and said]
     if changes:
         raise errors.ConflictError(
-            "the world has moved since the plan was made", why="; ".join(changes), remedy="look again and run it again"
+            "the world has moved since the plan was made",
+            why="; ".join(changes),
+            remedy="look again and run it again",
         )
 
 
 async def _store(rights: session.Session, name: str, draft: Draft) -> None:
-    await bundle.store(await rights.server(name), draft.bundles[name], _key(draft.plan.namespace, draft.plan.app))
+    await bundle.store(
+        await rights.server(name), draft.bundles[name], _key(draft.plan.namespace, draft.plan.app)
+    )
 
 
 def _required(found: Mapping[str, object], planned: plan.Plan) -> dict[str, object]:
@@ -368,14 +389,18 @@ def _refuse_missing(world: worlds.World, known: Mapping[str, str]) -> None:
 def _refuse_skip(current: operation.Operation, cluster: str) -> None:
     names = [run.cluster for run in current.runs]
     if cluster not in names:
-        raise errors.InputError(f"operation {current.id} has no cluster '{cluster}'", remedy=f"use: {', '.join(names)}")
+        raise errors.InputError(
+            f"operation {current.id} has no cluster '{cluster}'", remedy=f"use: {', '.join(names)}"
+        )
 
 
 async def _newest(
     world: worlds.World, rights: session.Session, entry: operation.Operation
 ) -> operation.Operation:
     """Read the operation again: only now is the predecessor unable to write more."""
-    view = await journal.read_all(rights.voters, _key(entry.plan.namespace, entry.plan.app), clock=world.clock)
+    view = await journal.read_all(
+        rights.voters, _key(entry.plan.namespace, entry.plan.app), clock=world.clock
+    )
     newest = view.owner.record if view.owner else entry.to_json()
     return operation.Operation.from_json(newest)
 
@@ -386,7 +411,9 @@ async def _hidden(world: worlds.World, current: operation.Operation) -> redactor
         if step.bundle is None:
             continue
         try:
-            hidden = hidden.joined(wanted.hidden_in(await bundle.load(world.cluster(step.cluster), step.bundle)))
+            hidden = hidden.joined(
+                wanted.hidden_in(await bundle.load(world.cluster(step.cluster), step.bundle))
+            )
         except errors.IsthmusError:
             continue  # its step will say so; a bundle that cannot be read cannot leak either
     return hidden

@@ -39,7 +39,9 @@ async def _apply(work: works.Work, step: plan.Step) -> int | None:
     started = run.started or work.now()
     await work.note(
         f"{name} {step.action} intent",
-        lambda now: now.with_run(name, state=operation.State.STARTED, started=started, attempts=run.attempts + 1),
+        lambda now: now.with_run(
+            name, state=operation.State.STARTED, started=started, attempts=run.attempts + 1
+        ),
         cluster=name,
         text=f"{step.action} {step.release}",
     )
@@ -65,7 +67,9 @@ async def _wait(work: works.Work, step: plan.Step, revision: int, deadline: floa
         revision=revision,
         deadline=deadline,
     )
-    await ready.wait(target, clock=work.clock, say=lambda text: work.say(text, name), check=lambda: work.check(name))
+    await ready.wait(
+        target, clock=work.clock, say=lambda text: work.say(text, name), check=lambda: work.check(name)
+    )
 
 
 async def _end(work: works.Work, step: plan.Step, state: operation.State, text: str) -> None:

@@ -84,7 +84,9 @@ async def _bake(work: works.Work, gate: plan.Gate, passage: operation.Passage, n
         return
     await work.note(
         f"wave {number} bakes",
-        lambda now: dataclasses.replace(now, phase=operation.Phase.WAITING, reason=f"baking after wave {number + 1}"),
+        lambda now: dataclasses.replace(
+            now, phase=operation.Phase.WAITING, reason=f"baking after wave {number + 1}"
+        ),
         text=f"wave {number + 1} bakes for {left:.0f}s",
         code="gate",
     )
@@ -100,7 +102,9 @@ async def _bake(work: works.Work, gate: plan.Gate, passage: operation.Passage, n
     )
     work.check()
     if unready:
-        raise errors.DeadlineError(f"not ready while baking: {'; '.join(unready)}", remedy="look at the pods' events")
+        raise errors.DeadlineError(
+            f"not ready while baking: {'; '.join(unready)}", remedy="look at the pods' events"
+        )
 
 
 async def _approval(work: works.Work, number: int) -> str:
@@ -108,7 +112,9 @@ async def _approval(work: works.Work, number: int) -> str:
     given = work.asked.newest(control.Verb.APPROVE, str(number))
     if given is not None:
         return given.user
-    await wait_for_person(work, f"wave {number + 1} waits for approval", f"isthmus deploy approve {work.plan.app}")
+    await wait_for_person(
+        work, f"wave {number + 1} waits for approval", f"isthmus deploy approve {work.plan.app}"
+    )
     return ""
 
 
@@ -116,7 +122,9 @@ async def pause_point(work: works.Work) -> None:
     """Stop here when somebody has asked for a pause."""
     asked = work.asked.is_paused()
     if asked is not None:
-        await wait_for_person(work, f"paused by {asked.user}", f"isthmus deploy resume {work.plan.app}", paused=True)
+        await wait_for_person(
+            work, f"paused by {asked.user}", f"isthmus deploy resume {work.plan.app}", paused=True
+        )
 
 
 async def wait_for_person(work: works.Work, why: str, command: str, *, paused: bool = False) -> None:

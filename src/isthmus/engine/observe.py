@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import kinds, kube, releases
 from isthmus.engine import fence
@@ -16,6 +15,9 @@ from isthmus.engine import world as worlds
 from isthmus.model import errors
 from isthmus.rollout import manifest, release
 from isthmus.rollout import plan as plans
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 Json = dict[str, Any]
 
@@ -48,11 +50,15 @@ async def observe(
     """
 
     async def one(name: str) -> plans.Observed:
-        return await _cluster(world, subject, name, wanted=wanted.get(name, ()), target=(target or {}).get(name))
+        return await _cluster(
+            world, subject, name, wanted=wanted.get(name, ()), target=(target or {}).get(name)
+        )
 
     found = await worlds.each(tuple(clusters), one)
     return {
-        name: plans.Observed(cluster=name, error=seen.brief) if isinstance(seen, errors.IsthmusError) else seen
+        name: plans.Observed(cluster=name, error=seen.brief)
+        if isinstance(seen, errors.IsthmusError)
+        else seen
         for name, seen in found.items()
     }
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import kinds, kube, releases
-from isthmus.engine import clock as clocks
 from isthmus.model import errors
 from isthmus.rollout import health, manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from isthmus.engine import clock as clocks
 
 Json = dict[str, Any]
 TICK = 0.5
@@ -52,7 +55,9 @@ async def wait(
             await _workloads(target)
             return
         if seen.level is health.Level.FAILED:
-            raise errors.DeniedError(seen.waits_for, where=target.server.name, remedy="kubectl describe names the cause")
+            raise errors.DeniedError(
+                seen.waits_for, where=target.server.name, remedy="kubectl describe names the cause"
+            )
         if seen.waits_for != said:
             said = seen.waits_for
             say(said)
@@ -70,7 +75,9 @@ async def wait(
 async def look(server: kube.Cluster, objects: tuple[tuple[kinds.Kind, str, str], ...]) -> health.Health:
     """Return how the workloads stand now."""
     live = await asyncio.gather(*(server.get(kind, name, namespace) for kind, name, namespace in objects))
-    return health.judge([(f"{kind} {name}", body) for (kind, name, _), body in zip(objects, live, strict=True)])
+    return health.judge(
+        [(f"{kind} {name}", body) for (kind, name, _), body in zip(objects, live, strict=True)]
+    )
 
 
 async def glance(target: Target) -> health.Health:
@@ -84,13 +91,19 @@ async def wait_gone(target: Target, *, clock: clocks.Clock, objects: tuple[Json,
     """Return when the pods of an uninstalled release are gone."""
     found = await _resolved(target, objects)
     while True:
-        live = await asyncio.gather(*(target.server.get(kind, name, namespace) for kind, name, namespace in found))
-        left = [f"{kind} {name}" for (kind, name, _), body in zip(found, live, strict=True) if body is not None]
+        live = await asyncio.gather(
+            *(target.server.get(kind, name, namespace) for kind, name, namespace in found)
+        )
+        left = [
+            f"{kind} {name}" for (kind, name, _), body in zip(found, live, strict=True) if body is not None
+        ]
         if not left:
             return
         if clock.monotonic() >= target.deadline:
             raise errors.DeadlineError(
-                f"{left[0]} is still there", where=target.server.name, remedy="kubectl get -o yaml names its finalizers"
+                f"{left[0]} is still there",
+                where=target.server.name,
+                remedy="kubectl get -o yaml names its finalizers",
             )
         await clock.sleep(TICK)
 
@@ -151,4 +164,6 @@ def _selector(live: Json) -> str:
 
 
 def _owned_by(pod: Json, owner: Json) -> bool:
-    return any(one.get("uid") == owner["metadata"]["uid"] for one in pod["metadata"].get("ownerReferences") or ())
+    return any(
+        one.get("uid") == owner["metadata"]["uid"] for one in pod["metadata"].get("ownerReferences") or ()
+    )

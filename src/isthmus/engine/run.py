@@ -119,9 +119,7 @@ async def _purge(work: works.Work, step: plan.Step) -> None:
         work.say(f"its release history stays: {error}", step.cluster)
 
 
-async def _finish(
-    work: works.Work, phase: operation.Phase, outcome: operation.Outcome, reason: str
-) -> None:
+async def _finish(work: works.Work, phase: operation.Phase, outcome: operation.Outcome, reason: str) -> None:
     ended = work.now() if phase is operation.Phase.FINISHED else None
     await work.note(
         str(outcome),

@@ -10,8 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import helm, kube, kubeconfig
 from isthmus.engine import fence, identity, journal, lock, voters
@@ -19,6 +18,9 @@ from isthmus.engine import world as worlds
 from isthmus.model import errors
 from isthmus.model import operation as operations
 from isthmus.model import plan as plans
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
 
 REGAIN = 60.0
 """Seconds to wait for the lock after a rest: somebody may look at the operation just then."""
@@ -60,9 +62,11 @@ class Session:
         self.tasks = [asyncio.create_task(self.held.keep()), asyncio.create_task(self._refresh())]
 
     async def begin(self) -> dict[str, errors.IsthmusError]:
-        """Fence every voter and target; return what failed, by cluster. A failed one is tried again when needed."""
+        """Fence every voter and target; return what failed, by cluster: it is tried again when needed."""
         assert self.held is not None
-        names = tuple(dict.fromkeys([*(name for name, _ in self.plan.voters), *(s.cluster for s in self.plan.steps)]))
+        names = tuple(
+            dict.fromkeys([*(name for name, _ in self.plan.voters), *(s.cluster for s in self.plan.steps)])
+        )
         self.journal = journal.Journal(
             {},
             majority=voters.majority(len(self.plan.voters)),
@@ -85,7 +89,7 @@ class Session:
             return self.servers[name]
 
     def access(self, name: str) -> helm.Access:
-        """Return helm's access to a cluster: the operation's token where there is one, else the user's own."""
+        """Return helm's access to a cluster: the operation's token where there is one, else as the user."""
         server = self.world.cluster(name)
         found = self.credentials.get(name)
         if found is None:
@@ -226,5 +230,3 @@ async def opened(
         yield session
     finally:
         await asyncio.shield(asyncio.create_task(session.let_go()))
-
-

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import kube, releases
 from isthmus.engine import deploy, ready
 from isthmus.engine import world as worlds
 from isthmus.model import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Json = dict[str, Any]
 

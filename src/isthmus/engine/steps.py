@@ -145,7 +145,7 @@ def _refuse_foreign(hands: Hands, step: plan.Step, history: tuple[release.Releas
             raise errors.ConflictError(
                 f"release {step.release} has moved to revision {found.revision}",
                 where=hands.server.name,
-                why=f"the plan was made on revision {step.revision or 'none'}; somebody else changed it since",
+                why=f"planned on revision {step.revision or 'none'}; somebody else changed it since",
                 remedy="look at `helm history`, then plan again with `isthmus deploy diff`",
             )
 

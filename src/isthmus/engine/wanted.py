@@ -11,8 +11,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -24,6 +23,9 @@ from isthmus.model import errors
 from isthmus.model import secrets as literal
 from isthmus.rollout import manifest
 from isthmus.rollout import plan as plans
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Json = dict[str, Any]
 
@@ -64,7 +66,9 @@ async def gather(
     async def one(name: str) -> Wanted:
         values, secrets = await _values(world.cluster(name), app, name)
         pinned = bundle.Bundle(archive=chart, values=values, metadata={HIDDEN: json.dumps(secrets)})
-        return await render(world, pinned, release=app.release, namespace=app.namespace, cluster=name, gate=gate)
+        return await render(
+            world, pinned, release=app.release, namespace=app.namespace, cluster=name, gate=gate
+        )
 
     return await worlds.each(tuple(clusters), one)
 
@@ -126,7 +130,9 @@ async def _referenced(server: kube.Cluster, layer: apps.ValuesFrom, namespace: s
     found = await server.get(kind, name, namespace)
     if found is None:
         raise errors.InputError(
-            f"{label} does not exist", where=server.name, remedy=f"create it with a key '{layer.key}' that holds YAML"
+            f"{label} does not exist",
+            where=server.name,
+            remedy=f"create it with a key '{layer.key}' that holds YAML",
         )
     text = (found.get("data") or {}).get(layer.key)
     if text is None:
@@ -151,4 +157,6 @@ async def _referenced(server: kube.Cluster, layer: apps.ValuesFrom, namespace: s
 
 
 def _strings(values: Any) -> list[str]:
-    return [str(value) for _, value in manifest.leaves(values) if value not in (None, "", True, False, {}, [])]
+    return [
+        str(value) for _, value in manifest.leaves(values) if value not in (None, "", True, False, {}, [])
+    ]

@@ -55,7 +55,11 @@ class Asked:
     def is_paused(self) -> control.Request | None:
         """Return the pause that no later resume has lifted."""
         paused, resumed = self.newest(control.Verb.PAUSE), self.newest(control.Verb.RESUME)
-        if paused is not None and resumed is not None and self.requests.index(resumed) > self.requests.index(paused):
+        if (
+            paused is not None
+            and resumed is not None
+            and self.requests.index(resumed) > self.requests.index(paused)
+        ):
             return None
         return paused
 
@@ -106,8 +110,14 @@ class Work:
         self.world.report(self._event(text, cluster, "wait"))
 
     def _event(self, text: str, cluster: str, code: str) -> operation.Event:
-        wave = self.current.run(cluster).wave if cluster and any(r.cluster == cluster for r in self.current.runs) else None
-        return operation.Event(at=self.now(), text=self.world.secrets.clean(text), cluster=cluster, wave=wave, code=code)
+        wave = (
+            self.current.run(cluster).wave
+            if cluster and any(r.cluster == cluster for r in self.current.runs)
+            else None
+        )
+        return operation.Event(
+            at=self.now(), text=self.world.secrets.clean(text), cluster=cluster, wave=wave, code=code
+        )
 
     def check(self, cluster: str = "") -> None:
         """Raise when somebody has asked to abort, or to go on without this cluster."""
@@ -136,7 +146,7 @@ class Work:
         server = await self.rights.server(name)
 
         async def started(child: process.Started) -> None:
-            # The journal names the helm that may write from now on, so that a successor knows whom to look for.
+            # The journal names the helm that may write from now on: a successor knows whom to look for.
             label = f"{child.host} pid {child.pid} since {child.start_time}"
             await self.note(f"{name} helm starts", _names_helm(self.current, name, label), cluster=name)
 
@@ -151,12 +161,11 @@ class Work:
         )
 
     async def answering(self, step: plans.Step, deadline: float, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a step's work again while its cluster does not answer, until the deadline (monotonic seconds)."""
+        """Run a step's work again while its cluster does not answer, until the deadline (monotonic)."""
         silent_since: float | None = None
         while True:
             try:
-                await work()
-                return
+                return await work()
             except errors.ToolError as error:
                 # helm's words about a lost connection are its own: ask the server itself whether it is there
                 silent = await self._silence(step)

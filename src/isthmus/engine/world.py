@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import datetime
-from collections.abc import Callable, Mapping
-from typing import Any
+import datetime as dt
+from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import helm as helms
 from isthmus.clients import kube, redactor
 from isthmus.engine import clock as clocks
 from isthmus.model import errors, operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 Json = dict[str, Any]
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
@@ -24,7 +26,7 @@ def stamp(clock: clocks.Clock) -> str:
 
 def since(clock: clocks.Clock, moment: str) -> float:
     """Return the seconds since a moment that the journal wrote."""
-    began = datetime.datetime.strptime(moment, STAMP).replace(tzinfo=datetime.UTC)
+    began = dt.datetime.strptime(moment, STAMP).replace(tzinfo=dt.UTC)
     return (clock.now() - began).total_seconds()
 
 
@@ -71,7 +73,9 @@ class World:
         return found
 
 
-async def each(names: Mapping[str, Any] | list[str] | tuple[str, ...], work: Callable[[str], Any]) -> dict[str, Any]:
+async def each(
+    names: Mapping[str, Any] | list[str] | tuple[str, ...], work: Callable[[str], Any]
+) -> dict[str, Any]:
     """Run one piece of work per cluster at once; a failure is that cluster's result and stops no other.
 
     Only failures in the user's words are results; anything else, and losing the fence, is raised.

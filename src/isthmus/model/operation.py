@@ -6,11 +6,13 @@ A transition returns a new value; nothing here waits, writes or asks the time.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isthmus.model import plan as plans
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Json = dict[str, Any]
 EVENTS_KEPT = 200
@@ -187,7 +189,7 @@ def begin(plan: plans.Plan, *, identity: str, user: str, now: str) -> Operation:
 
 
 def retried(current: Operation) -> Operation:
-    """Return a held operation as it is tried again: failed runs are planned anew, what was taken back counts no more."""
+    """Return a held operation as it is tried again: what failed is planned anew, and need not be back."""
     failed = {run.cluster for run in current.runs if run.state is State.FAILED}
     runs = tuple(
         dataclasses.replace(run, state=State.PLANNED, revision=None, ended=None, message="")

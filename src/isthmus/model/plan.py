@@ -8,12 +8,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isthmus.model import app as apps
 from isthmus.model import finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 Json = dict[str, Any]
 
@@ -188,7 +190,8 @@ def _step(body: Mapping[str, Any]) -> Step:
     known["membership"] = apps.Membership(body["membership"])
     known["changes"] = tuple(_change(change) for change in body["changes"])
     known["restarts"] = tuple(
-        Restart(kind=entry["kind"], name=entry["name"], pods=tuple(entry["pods"])) for entry in body["restarts"]
+        Restart(kind=entry["kind"], name=entry["name"], pods=tuple(entry["pods"]))
+        for entry in body["restarts"]
     )
     for name in ("unstable", "stays", "no_return"):
         known[name] = _texts(body[name])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from isthmus.model import operation, plan
 from isthmus.render import table
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 SIGN = {plan.Verb.CREATE: "+", plan.Verb.UPDATE: "~", plan.Verb.DELETE: "-"}
+ON_DELETE = "when its pods are deleted"
 FIELDS = 3
 """Changed fields named per object; `-o json` has all of them."""
 
@@ -15,7 +19,9 @@ FIELDS = 3
 def plan_text(made: plan.Plan) -> str:
     """Return the whole preview: what changes where, what restarts in which order, and the way back."""
     lines = [_head(made), ""]
-    rows = [row for number, wave in enumerate(made.waves) for step in wave for row in _step_rows(number, step)]
+    rows = [
+        row for number, wave in enumerate(made.waves) for step in wave for row in _step_rows(number, step)
+    ]
     lines.extend(table.columns(rows, ("WAVE", "CLUSTER", "RELEASE", "OBJECT", "CHANGE")))
     lines.extend(_restarts(made))
     lines.extend(_way_back(made))
@@ -29,8 +35,8 @@ def _head(made: plan.Plan) -> str:
     gates = ", ".join(str(gate) for gate in made.gates) or "none"
     clusters, waves = len(made.steps), len(made.waves)
     return (
-        f"{made.intent} {names}: {clusters} {_plural(clusters, 'cluster')} in {waves} {_plural(waves, 'wave')}, "
-        f"gates after each wave: {gates}; on failure: {made.on_failure}"
+        f"{made.intent} {names}: {clusters} {_plural(clusters, 'cluster')} in "
+        f"{waves} {_plural(waves, 'wave')}, gates after each wave: {gates}; on failure: {made.on_failure}"
     )
 
 
@@ -68,7 +74,7 @@ def _change(change: plan.Change) -> tuple[str, str]:
 
 def _restarts(made: plan.Plan) -> list[str]:
     lines = [
-        f"  {step.cluster}: {restart.kind} {restart.name}: {', then '.join(restart.pods) or 'when its pods are deleted'}"
+        f"  {step.cluster}: {restart.kind} {restart.name}: {', then '.join(restart.pods) or ON_DELETE}"
         for step in made.steps
         for restart in step.restarts
     ]
@@ -130,8 +136,12 @@ def operation_text(one: operation.Operation) -> str:
         )
         for run in one.runs
     ]
-    head = f"Operation {one.id}: {one.plan.intent} by {one.user}, {_how(one)}" + (f" ({one.reason})" if one.reason else "")
-    return "\n".join([head, *table.columns(rows, ("WAVE", "CLUSTER", "FORWARD", "REVISION", "BACK", "LAST SEEN"))])
+    head = f"Operation {one.id}: {one.plan.intent} by {one.user}, {_how(one)}" + (
+        f" ({one.reason})" if one.reason else ""
+    )
+    return "\n".join(
+        [head, *table.columns(rows, ("WAVE", "CLUSTER", "FORWARD", "REVISION", "BACK", "LAST SEEN"))]
+    )
 
 
 def _back_text(run: operation.Run | None) -> str:
@@ -143,7 +153,10 @@ def _back_text(run: operation.Run | None) -> str:
 def status_text(body: Mapping[str, object], clusters: Sequence[Mapping[str, object]]) -> str:
     """Return how the App stands in every cluster."""
     rows = [
-        tuple(str(one.get(field) or "-") for field in ("cluster", "revision", "status", "ready", "modified", "message"))
+        tuple(
+            str(one.get(field) or "-")
+            for field in ("cluster", "revision", "status", "ready", "modified", "message")
+        )
         for one in clusters
     ]
     lines = [f"App {body['namespace']}/{body['app']}"]

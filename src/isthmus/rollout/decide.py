@@ -52,7 +52,9 @@ def on_failure(current: operation.Operation, reason: str, clusters: tuple[str, .
     return Hold(reason)
 
 
-def undo_order(current: operation.Operation, only: tuple[str, ...] | None = None) -> tuple[tuple[str, ...], ...]:
+def undo_order(
+    current: operation.Operation, only: tuple[str, ...] | None = None
+) -> tuple[tuple[str, ...], ...]:
     """Return the clusters to take back, in waves, last wave first; untouched clusters are left out.
 
     With a retry, clusters that are already back are left out as well.

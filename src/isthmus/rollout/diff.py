@@ -29,7 +29,9 @@ def compare(live: Json | None, result: Json) -> plan.Change | None:
     fields = tuple(path for path in manifest.differing(live, result) if not _is_noise(path))
     if not fields:
         return None
-    return plan.Change(verb=plan.Verb.UPDATE, kind=name.kind, namespace=name.namespace, name=name.name, fields=fields)
+    return plan.Change(
+        verb=plan.Verb.UPDATE, kind=name.kind, namespace=name.namespace, name=name.name, fields=fields
+    )
 
 
 def removed(old: Sequence[Json], new: Sequence[Json]) -> tuple[plan.Change, ...]:
@@ -83,7 +85,11 @@ def _order(body: Json) -> tuple[str, ...]:
     name = manifest.ref(body).name
     replicas = (body.get("spec") or {}).get("replicas", 1)
     if body.get("kind") != "StatefulSet":
-        return (f"{replicas} pods, old ones as new ones become available",) if body.get("kind") == "Deployment" else ()
+        return (
+            (f"{replicas} pods, old ones as new ones become available",)
+            if body.get("kind") == "Deployment"
+            else ()
+        )
     strategy = (body.get("spec") or {}).get("updateStrategy") or {}
     if strategy.get("type") == "OnDelete":
         return ()

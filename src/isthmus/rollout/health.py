@@ -92,9 +92,9 @@ def _stateful_set(spec: Json, status: Json) -> Health:
         return _waits(f"{updated} of {wanted - partition} pods updated, {ready} of {wanted} ready")
     if ready < wanted:
         return _waits(f"{ready} of {wanted} pods ready")
-    if not partition and strategy.get("type") != "OnDelete":
-        if status.get("currentRevision") != status.get("updateRevision"):
-            return _waits("the last pod of the old revision to go")
+    rolls = not partition and strategy.get("type") != "OnDelete"
+    if rolls and status.get("currentRevision") != status.get("updateRevision"):
+        return _waits("the last pod of the old revision to go")
     return READY
 
 
@@ -196,7 +196,7 @@ WORKLOADS = frozenset({"StatefulSet", "Deployment", "DaemonSet", "ReplicaSet", "
 
 
 def abandoned(pods: Sequence[Json], update_revision: str) -> tuple[Json, ...]:
-    """Return the pods of a StatefulSet that are of another revision and were never Ready, highest ordinal first.
+    """Return a StatefulSet's pods of another revision that were never Ready, highest ordinal first.
 
     With ordered pod management a StatefulSet does not replace such a pod by itself after its
     template went back (Kubernetes docs, StatefulSet "Forced rollback"): somebody must delete it.

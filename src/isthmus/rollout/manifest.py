@@ -33,7 +33,7 @@ class Ref(NamedTuple):
 def split(text: str) -> tuple[Json, ...]:
     """Return the objects of a manifest, lists unfolded, empty documents dropped."""
     found: list[Json] = []
-    for document in yaml.load_all(text, Loader=_LOADER):  # noqa: S506 - a safe loader, the C one where it exists
+    for document in yaml.load_all(text, Loader=_LOADER):
         if isinstance(document, dict) and document.get("kind"):
             found.extend(document.get("items") or [] if document["kind"].endswith("List") else [document])
     return tuple(found)
@@ -43,7 +43,10 @@ def ref(body: Mapping[str, Any]) -> Ref:
     """Return the identity of an object as its manifest gives it."""
     metadata = body.get("metadata") or {}
     return Ref(
-        str(body.get("apiVersion", "")), str(body["kind"]), metadata.get("namespace"), str(metadata.get("name", ""))
+        str(body.get("apiVersion", "")),
+        str(body["kind"]),
+        metadata.get("namespace"),
+        str(metadata.get("name", "")),
     )
 
 
@@ -54,7 +57,7 @@ def is_kept(body: Mapping[str, Any]) -> bool:
 
 
 def owned(body: Mapping[str, Any], release: str, namespace: str) -> Json:
-    """Return the object as helm writes it: with the marks of the release that owns it (helm docs, `--take-ownership`)."""
+    """Return the object with the marks of the release that owns it, as helm writes it."""
     metadata = dict(body.get("metadata") or {})
     metadata["labels"] = {**(metadata.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
     metadata["annotations"] = {

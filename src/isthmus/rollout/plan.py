@@ -6,14 +6,16 @@ Pure: what every cluster answered comes in, one value goes out; CLI, operator an
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isthmus.model import app as apps
 from isthmus.model import fleet as fleets
 from isthmus.model import operation, plan
 from isthmus.model.finding import Finding, Severity
 from isthmus.rollout import diff, manifest, release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 Json = dict[str, Any]
 WITNESS = "witness"
@@ -76,7 +78,9 @@ def up(
     """Return the plan that brings the App's clusters to what the folder says."""
 
     def step(cluster: str) -> plan.Step:
-        return _up_step(_base_step(app, fleet, cluster, observed[cluster]), rendered[cluster], observed[cluster])
+        return _up_step(
+            _base_step(app, fleet, cluster, observed[cluster]), rendered[cluster], observed[cluster]
+        )
 
     return _assemble(app, fleet, plan.Intent.UP, step, observed=observed, only=only)
 
@@ -137,7 +141,9 @@ def down(
         )
 
     made = _assemble(app, fleet, plan.Intent.DOWN, step, observed=observed, only=only)
-    return dataclasses.replace(made, waves=tuple(reversed(made.waves)), gates=(), on_failure=apps.OnFailure.HOLD)
+    return dataclasses.replace(
+        made, waves=tuple(reversed(made.waves)), gates=(), on_failure=apps.OnFailure.HOLD
+    )
 
 
 def moved(
@@ -152,7 +158,8 @@ def moved(
             continue
         revision = seen.base.revision if seen.latest is not None and seen.base is not None else None
         if revision != step.revision:
-            found.append(f"{step.cluster}: release at revision {revision or 'none'}, planned on {step.revision or 'none'}")
+            now, then = revision or "none", step.revision or "none"
+            found.append(f"{step.cluster}: release at revision {now}, planned on {then}")
             continue
         fresh = dataclasses.replace(step, action=plan.Action.KEEP, fenced=seen.fenced)
         if step.bundle is not None:
@@ -199,7 +206,9 @@ def _up_step(base: plan.Step, wanted: Rendered, seen: Observed) -> plan.Step:
     old = manifest.split(latest.manifest) if latest else ()
     found = [change for live, result in seen.pairs if (change := diff.compare(live, result))]
     changes = (*(_without(change, shaky) for change in found), *diff.removed(old, wanted.first))
-    same = latest is not None and latest.status == "deployed" and not any(changes) and _same(old, wanted, shaky)
+    same = (
+        latest is not None and latest.status == "deployed" and not any(changes) and _same(old, wanted, shaky)
+    )
     if same:
         action = plan.Action.KEEP
     else:
@@ -330,7 +339,7 @@ def _cluster_findings(app: apps.App, name: str, seen: Observed) -> list[Finding]
                 "namespace-terminating",
                 Severity.ERROR,
                 f"namespace {app.namespace} is terminating: nothing can be created in it",
-                "wait until it is gone, or free what holds it: kubectl get namespace -o yaml names the finalizers",
+                "wait until it is gone; kubectl get namespace -o yaml names the finalizers that hold it",
                 cluster=name,
             )
         )
@@ -345,7 +354,13 @@ def _cluster_findings(app: apps.App, name: str, seen: Observed) -> list[Finding]
             )
         )
     found.extend(
-        _said("refused", Severity.ERROR, text, "change the chart or its values, or what refuses it", cluster=name)
+        _said(
+            "refused",
+            Severity.ERROR,
+            text,
+            "change the chart or its values, or what refuses it",
+            cluster=name,
+        )
         for text in seen.refused
     )
     return found
@@ -358,13 +373,19 @@ def _step_findings(step: plan.Step) -> list[Finding]:
             _said(
                 "not-fenced",
                 Severity.WARNING,
-                "not fenced: your account may not issue tokens bound to a Secret here, so taking over is manual",
+                "not fenced: you may not issue tokens bound to a Secret here, so taking over is manual",
                 "ask for the rights that `isthmus permissions deploy` prints",
                 cluster=step.cluster,
             )
         )
     found.extend(
-        _said("no-return", Severity.WARNING, text, "this part cannot be taken back by helm", cluster=step.cluster)
+        _said(
+            "no-return",
+            Severity.WARNING,
+            text,
+            "this part cannot be taken back by helm",
+            cluster=step.cluster,
+        )
         for text in step.no_return
     )
     if step.unstable:

@@ -1,0 +1,1 @@
+"""Runs a plan as an operation: the only room that changes a cluster."""
