@@ -333,7 +333,7 @@ def _refuse_owned(view: journal.JournalView, planned: plan.Plan) -> None:
     raise errors.ConflictError(
         f"operation {one.id} owns App {planned.namespace}/{planned.app}",
         why=f"{one.user} began it at {one.started} and it is unfinished ({stands})",
-        remedy=f"`isthmus deploy resume` brings it to its end, `isthmus deploy abort` takes it back",
+        remedy="`isthmus deploy resume` brings it to its end, `isthmus deploy abort` takes it back",
     )
 
 
