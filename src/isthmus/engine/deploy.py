@@ -175,6 +175,7 @@ async def start(world: worlds.World, draft: Draft, *, wait: float = 0.0) -> oper
         check=lambda view: _refuse_owned(view, draft.plan),
     ) as rights:
         _raise_first(_required(await rights.begin(), draft.plan))
+        await _level(rights)
         await _refuse_moved(world, draft.plan)
         found = await worlds.each(tuple(draft.bundles), lambda name: _store(rights, name, draft))
         _raise_first(_required(found, draft.plan))
@@ -429,6 +430,14 @@ def _prepared(current: operation.Operation, *, abort: bool) -> operation.Operati
     if current.phase is operation.Phase.HELD:
         return operation.retried(current)
     return current
+
+
+async def _level(rights: session.Session) -> None:
+    """Give voters that were away the end of earlier operations; one that is away still is levelled next time."""
+    view = await journal.read_all(rights.voters, rights.key, clock=rights.world.clock)
+    writers = {name: rights.servers[name] for name, _ in rights.plan.voters if name in rights.servers}
+    for entry in view.operations:
+        await journal.level(entry, writers, clock=rights.world.clock)
 
 
 async def _tidy(world: worlds.World, planned: plan.Plan) -> None:

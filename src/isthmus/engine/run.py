@@ -106,7 +106,8 @@ async def _commit(work: works.Work) -> None:
     if work.plan.intent is plan.Intent.DOWN:
         await works.together([_purge(work, step) for step in work.plan.steps])
     behind = decide.left_behind(work.current)
-    reason = f"left behind: {', '.join(behind)}" if behind else ""
+    level = f"isthmus deploy up {work.plan.app} --only {','.join(behind)}"
+    reason = f"left behind: {', '.join(behind)}; level with: {level}" if behind else ""
     await _finish(work, operation.Phase.FINISHED, operation.Outcome.SUCCEEDED, reason)
 
 

@@ -74,7 +74,7 @@ class Session:
             key=self.key,
             token=self.held.token,
             clock=self.world.clock,
-            redact=self.world.secrets.clean,
+            redact=lambda text: self.world.secrets.clean(text),
         )
         found = await worlds.each(names, self.server)
         return {name: error for name, error in found.items() if isinstance(error, errors.IsthmusError)}

@@ -96,9 +96,9 @@ def undo_runs(current: operation.Operation, only: tuple[str, ...] | None = None)
 
 def left_behind(current: operation.Operation) -> tuple[str, ...]:
     """Return the clusters that are not at the plan's revision although the operation went on."""
-    return tuple(
-        run.cluster for run in current.runs if run.state in (operation.State.FAILED, operation.State.SKIPPED)
-    )
+    over = (operation.State.FAILED, operation.State.SKIPPED)
+    absent = (name for name, _ in current.plan.left_out)
+    return (*absent, *(run.cluster for run in current.runs if run.state in over))
 
 
 def _reason(current: operation.Operation, steps: list[plan.Step]) -> str:
