@@ -433,7 +433,7 @@ def _prepared(current: operation.Operation, *, abort: bool) -> operation.Operati
 
 
 async def _level(rights: session.Session) -> None:
-    """Give voters that were away the end of earlier operations; one that is away still is levelled next time."""
+    """Give voters that were away the end of earlier operations; who is away still gets it next time."""
     view = await journal.read_all(rights.voters, rights.key, clock=rights.world.clock)
     writers = {name: rights.servers[name] for name, _ in rights.plan.voters if name in rights.servers}
     for entry in view.operations:

@@ -74,7 +74,7 @@ class Session:
             key=self.key,
             token=self.held.token,
             clock=self.world.clock,
-            redact=lambda text: self.world.secrets.clean(text),
+            redact=self._clean,
         )
         found = await worlds.each(names, self.server)
         return {name: error for name, error in found.items() if isinstance(error, errors.IsthmusError)}
@@ -155,6 +155,10 @@ class Session:
             if not work.done():
                 work.cancel()
                 await asyncio.gather(work, return_exceptions=True)
+
+    def _clean(self, text: str) -> str:
+        """Hide what is secret as far as it is known by now: a successor learns it after the journal is open."""
+        return self.world.secrets.clean(text)
 
     async def _fenced(self, name: str) -> kube.Cluster:
         server = self.world.cluster(name)
