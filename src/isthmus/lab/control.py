@@ -1,0 +1,199 @@
+"""Brings up one cluster of the profile `control`: files, programs, first objects, until pods can run.
+
+Every step may be repeated: what exists stays, what runs is left running. Ending a cluster is here too;
+deciding when, and over how many clusters, is in `labs`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from isthmus.lab import components, objects, place, process, server, stages, trust
+from isthmus.model import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from isthmus.lab import ports, spec
+
+_POLL = 0.1  # seconds
+_TAIL = 6  # lines of a log in an error
+
+# How long programs get to stop by themselves, in seconds. An API server would wait for its watches for 60
+# s, and the audit log and every answered write are on disk by then; etcd closes its database.
+_PATIENCE = 1.0
+_ETCD_PATIENCE = 5.0
+
+_ORDER = (
+    frozenset({components.CONTROLLERS, components.SCHEDULER, components.KWOK}),
+    frozenset({components.APISERVER}),
+    frozenset({components.ETCD}),
+)
+
+
+class Control:
+    """One cluster on this machine."""
+
+    def __init__(
+        self, cluster: spec.ClusterSpec, site: components.Site, programs: Mapping[str, Path]
+    ) -> None:
+        self.cluster = cluster
+        self.site = site
+        self._programs = programs
+        self._given_up: Callable[[], bool] = lambda: False
+
+    def up(
+        self,
+        *,
+        seconds: float,
+        reserved: ports.Reservation,
+        tell: Callable[[str], None],
+        given_up: Callable[[], bool],
+    ) -> None:
+        """Bring the cluster up within `seconds`, or until `given_up`; `tell` hears each step."""
+        self._given_up = given_up
+        deadline = time.monotonic() + seconds
+        tell("certificates and files")
+        self._write()
+        tell("etcd and kube-apiserver start")
+        self.start(components.ETCD)
+        self.start(components.APISERVER)
+        self.wait_for_server(seconds)
+        reserved.release(self.site.ports.values())
+        api = self.api("bootstrap")
+        self._create(api, [*objects.rights(), *objects.storage()])
+        tell("controllers, scheduler and nodes start")
+        for name in self.site.names():
+            self.start(name)
+        self._create(api, objects.nodes(self.cluster, self.site.index))
+        self._wait("nodes take pods", lambda: self._takes_pods(api), deadline)
+        tell("ready")
+
+    def wait_for_server(self, seconds: float) -> None:
+        """Wait until the API server calls itself ready."""
+        self._wait("kube-apiserver is ready", self.api("bootstrap").is_ready, time.monotonic() + seconds)
+
+    def api(self, user: str = "admin") -> server.Api:
+        """Return a client of the API server."""
+        return server.Api(
+            self.cluster.name, port=self.site.ports[components.APISERVER], pki=self.site.pki, user=user
+        )
+
+    def start(self, name: str) -> None:
+        """Start a program unless it runs."""
+        record = record_of(self.site.folder, name)
+        known = process.Process.read(record)
+        if known is not None and known.is_running():
+            return
+        process.spawn(
+            [str(self._programs[name]), *components.arguments(name, self.site)],
+            record=record,
+            log=log_of(self.site.folder, name),
+            env=components.environment(name),
+        )
+
+    def _write(self) -> None:
+        """Write what the programs read; certificates are made once, whole or not at all."""
+        site = self.site
+        if not site.pki.is_dir():
+            draft = site.folder / "pki.new"
+            shutil.rmtree(draft, ignore_errors=True)
+            trust.write_all(draft, cluster=self.cluster.name, service_ip=site.service_ip)
+            draft.rename(site.pki)
+        for user in ("controller-manager", "scheduler", "kwok"):
+            place.write_json(
+                site.folder / f"{user}.json", components.kubeconfig(site, user, self.cluster.context)
+            )
+        place.write_json(site.folder / "audit-policy.json", components.audit_policy())
+        # kwok reads YAML documents one by one; a JSON object is one.
+        place.write_json_stream(site.folder / "stages.yaml", stages.documents())
+
+    @staticmethod
+    def _create(api: server.Api, wanted: Iterable[tuple[str, objects.Json]]) -> None:
+        for collection, obj in wanted:
+            api.create(collection, obj)
+
+    def _takes_pods(self, api: server.Api) -> bool:
+        """Say whether pods can be made: every node is ready, and the default service account exists."""
+        if api.get("/api/v1/namespaces/default/serviceaccounts/default") is None:
+            return False
+        if self.site.witness:
+            return True
+        nodes = api.get("/api/v1/nodes?resourceVersion=0")
+        return nodes is not None and all(_is_ready(node) for node in nodes["items"])
+
+    def _wait(self, what: str, condition: Callable[[], bool], deadline: float) -> None:
+        while not condition():
+            self._check()
+            if self._given_up():
+                raise errors.ToolError("given up, as another cluster did not start", where=self.cluster.name)
+            if time.monotonic() > deadline:
+                raise errors.DeadlineError(
+                    f"waited too long until {what}",
+                    where=self.cluster.name,
+                    remedy=f"read the logs in {self.site.folder / 'logs'}; is the machine very busy?",
+                )
+            time.sleep(_POLL)
+
+    def _check(self) -> None:
+        """Refuse to wait for a program that has ended."""
+        for name in self.site.names():
+            record = process.Process.read(record_of(self.site.folder, name))
+            if record is not None and not record.is_running():
+                log = log_of(self.site.folder, name)
+                raise errors.ToolError(
+                    f"{name} ended by itself",
+                    where=self.cluster.name,
+                    why=_tail(log),
+                    remedy=f"read {log}",
+                )
+
+
+def record_of(folder: Path, name: str) -> Path:
+    """Return the file that names a program's process."""
+    return folder / "run" / f"{name}.json"
+
+
+def log_of(folder: Path, name: str) -> Path:
+    """Return the file of a program's output."""
+    return folder / "logs" / f"{name}.log"
+
+
+def recorded(folder: Path) -> dict[str, process.Process]:
+    """Return every process that a cluster's folder names, by program."""
+    found = {path.stem: process.Process.read(path) for path in sorted((folder / "run").glob("*.json"))}
+    return {name: record for name, record in found.items() if record is not None}
+
+
+def stop(folders: Iterable[Path], *, keep: bool) -> None:
+    """End every process of these clusters; with `keep` in an order and a way that harms no data."""
+    records = [item for folder in folders for item in recorded(folder).items()]
+    if not keep:
+        process.end((record for _, record in records), patience=0)
+        return
+    for group in _ORDER:
+        patience = _ETCD_PATIENCE if components.ETCD in group else _PATIENCE
+        process.end((record for name, record in records if name in group), patience=patience)
+
+
+def stop_one(folder: Path, name: str) -> None:
+    """End one program of a cluster."""
+    record = recorded(folder).get(name)
+    if record is not None:
+        process.end([record], patience=_ETCD_PATIENCE if name == components.ETCD else _PATIENCE)
+
+
+def _is_ready(node: objects.Json) -> bool:
+    conditions = node["status"].get("conditions", [])
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return ready and not node["spec"].get("taints")
+
+
+def _tail(log: Path) -> str:
+    with contextlib.suppress(OSError):
+        return "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL:])[-800:]
+    return ""

@@ -1,0 +1,399 @@
+"""The way into the lab: bring labs up and down, and find the running ones.
+
+A lab is a folder (`place`); its `lab.json` holds what was asked for, its ports, and whether it was ever
+whole. What was killed before it was whole is removed by the next `up` or `down`. Calls block; clusters come
+up in parallel, a thread each. Down never fails on what is gone already.
+"""
+
+from __future__ import annotations
+
+import base64
+import concurrent.futures
+import contextlib
+import dataclasses
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from isthmus.lab import binaries, components, control, place, ports, process, server
+from isthmus.lab import spec as specs
+from isthmus.model import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+READY_WITHIN = 180.0  # seconds for all clusters, on a machine that is busy with other things
+_LOCK_WITHIN = 240.0  # seconds: longer than any `up` or `down` takes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Event:
+    """A step in bringing up a lab: cluster ('' for the whole lab), what happens, seconds since the start."""
+
+    cluster: str
+    what: str
+    elapsed: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """One cluster of a lab, as others need it."""
+
+    name: str
+    region: str
+    context: str
+    server: str
+    folder: Path
+    audit_log: Path
+    programs: tuple[str, ...]
+
+    @property
+    def processes(self) -> dict[str, process.Process]:
+        """The recorded process of each program, whether it runs or not."""
+        return control.recorded(self.folder)
+
+    @property
+    def is_up(self) -> bool:
+        """Say whether every program runs and none is frozen."""
+        found = self.processes
+        return all(
+            name in found and found[name].is_running() and not found[name].is_frozen()
+            for name in self.programs
+        )
+
+
+class Lab:
+    """A lab that was whole at least once."""
+
+    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
+        self.folder = folder
+        self.spec = specs.LabSpec.from_json(state["spec"])
+        self.kubeconfig_path = folder / "kubeconfig"
+        self._sites = _sites(folder, self.spec, state)
+        self._programs = {name: Path(path) for name, path in state["programs"].items()}
+        self.clusters: Mapping[str, Cluster] = {
+            each.name: _describe(each, self._sites[each.name]) for each in self.spec.clusters
+        }
+
+    @property
+    def name(self) -> str:
+        """The lab's name."""
+        return self.spec.name
+
+    @property
+    def is_up(self) -> bool:
+        """Say whether every program of every cluster runs."""
+        return all(cluster.is_up for cluster in self.clusters.values())
+
+    def control(self, cluster: str) -> control.Control:
+        """Return the hand on one cluster's programs."""
+        named = next(each for each in self.spec.clusters if each.name == cluster)
+        return control.Control(named, self._sites[cluster], self._programs)
+
+    def api(self, cluster: str) -> server.Api:
+        """Return a small client of one API server, as the admin."""
+        return self.control(cluster).api()
+
+    def stop(self, cluster: str, program: str) -> None:
+        """End a program; the rest of the cluster goes on."""
+        control.stop_one(self.clusters[cluster].folder, program)
+
+    def start(self, cluster: str, program: str, *, seconds: float = 60.0) -> None:
+        """Start a program again and wait until the API server answers."""
+        hand = self.control(cluster)
+        hand.start(program)
+        if program in {components.ETCD, components.APISERVER}:
+            hand.wait_for_server(seconds)
+
+    def kill(self, cluster: str, program: str) -> None:
+        """Kill a program without a word (SIGKILL)."""
+        process.end([self._process(cluster, program)], patience=0)
+
+    def freeze(self, cluster: str, program: str) -> None:
+        """Stop a program where it stands (SIGSTOP): its connections stay open and nothing answers."""
+        self._process(cluster, program).signal(signal.SIGSTOP)
+
+    def thaw(self, cluster: str, program: str) -> None:
+        """Let a frozen program run on (SIGCONT)."""
+        self._process(cluster, program).signal(signal.SIGCONT)
+
+    def _process(self, cluster: str, program: str) -> process.Process:
+        found = self.clusters[cluster].processes.get(program)
+        if found is None or not found.is_running():
+            remedy = f"start it: isthmus lab up --name {self.name}"
+            raise errors.InputError(f"{program} does not run", where=cluster, remedy=remedy)
+        return found
+
+
+def silent(_: Event) -> None:
+    """Report nothing."""
+
+
+def up(
+    spec: specs.LabSpec,
+    *,
+    report: Callable[[Event], None] = silent,
+    bin_folder: Path | None = None,
+    seconds: float = READY_WITHIN,
+) -> Lab:
+    """Bring a lab up, or what of it is down; return when pods can run in every cluster.
+
+    The binaries must exist (`build.ensure`). A lab of that name with other clusters is refused.
+    """
+    began = time.monotonic()
+
+    def tell(cluster: str, what: str) -> None:
+        report(Event(cluster=cluster, what=what, elapsed=time.monotonic() - began))
+
+    if not spec.clusters:
+        raise errors.InputError("the lab has no cluster", remedy="name at least one")
+    programs = _programs(bin_folder)
+    with _locked(spec.name):
+        folder = place.labs() / spec.name
+        state = _known(folder, spec)
+        reserved = ports.Reservation()
+        try:
+            state = _prepare(folder, spec, state, programs, reserved, tell)
+            lab = Lab(folder, state)
+            _start(lab, reserved, seconds, tell)
+        except BaseException:
+            # A lab that never was whole is of no use to anybody; one with data keeps it.
+            if not state or not state.get("whole"):
+                _remove(folder)
+            raise
+        finally:
+            reserved.release()
+        place.write_json(folder / "kubeconfig", _kubeconfig(lab))
+        place.write_json(folder / "lab.json", {**state, "whole": True})
+        return lab
+
+
+def down(name: str, *, keep: bool = False) -> bool:
+    """End a lab and remove it, data and all unless `keep`; False when there is none."""
+    specs.check_name(name)
+    folder = place.labs() / name
+    with _locked(name):
+        if not folder.is_dir():
+            return False
+        state = place.read_json(folder / "lab.json")
+        if keep and state and state.get("whole"):
+            control.stop(_clusters(folder), keep=True)
+        else:
+            _remove(folder)
+    with contextlib.suppress(OSError):
+        place.labs().rmdir()  # only the last lab leaves an empty folder
+    return True
+
+
+def find(name: str) -> Lab | None:
+    """Return the lab of that name if it was ever whole, running or kept."""
+    folder = place.labs() / name
+    state = place.read_json(folder / "lab.json")
+    return Lab(folder, state) if state and state.get("whole") else None
+
+
+def get(name: str) -> Lab:
+    """Return the lab of that name, or say which there are."""
+    lab = find(name)
+    if lab is None:
+        known = ", ".join(names())
+        raise errors.InputError(
+            f"there is no lab {name!r}",
+            why=f"labs here: {known}" if known else "there is no lab at all",
+            remedy=f"isthmus lab up --name {name}",
+        )
+    return lab
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all labs that left a trace, half-made ones included."""
+    folder = place.labs()
+    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir())) if folder.is_dir() else ()
+
+
+def running() -> tuple[Lab, ...]:
+    """Return the labs of which at least one program runs."""
+    known = [lab for lab in map(find, names()) if lab is not None]
+    return tuple(
+        lab
+        for lab in known
+        if any(each.is_running() for cluster in lab.clusters.values() for each in cluster.processes.values())
+    )
+
+
+def kubeconfigs() -> tuple[Path, ...]:
+    """Return the kubeconfig files of running labs, where a context is sought that no other has."""
+    return tuple(lab.kubeconfig_path for lab in running())
+
+
+def _programs(bin_folder: Path | None) -> dict[str, Path]:
+    found = {name: binaries.find(name, bin_folder) for name in binaries.CONTROL}
+    lacking = [name for name, path in found.items() if path is None]
+    if lacking:
+        raise errors.ToolError(
+            f"the lab lacks {', '.join(lacking)}", remedy="isthmus lab build makes them from source"
+        )
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def _known(folder: Path, spec: specs.LabSpec) -> dict[str, Any] | None:
+    """Return the state of an earlier lab of that name; what was left half-made is removed."""
+    state: dict[str, Any] | None = place.read_json(folder / "lab.json")
+    if state is None or not state.get("whole"):
+        if folder.exists():
+            _remove(folder)
+        return None
+    if specs.LabSpec.from_json(state["spec"]) != spec:
+        raise errors.ConflictError(
+            f"a lab {spec.name!r} exists with other clusters or settings",
+            remedy=f"use another --name, or remove it: isthmus lab down --name {spec.name}",
+        )
+    return state
+
+
+def _prepare(
+    folder: Path,
+    spec: specs.LabSpec,
+    state: dict[str, Any] | None,
+    programs: Mapping[str, Path],
+    reserved: ports.Reservation,
+    tell: Callable[[str, str], None],
+) -> dict[str, Any]:
+    """Find ports and write lab.json: from here on the lab has a trace that `down` finds."""
+    with place.locked(place.labs() / ".ports.lock", "the ports of all labs", seconds=30):
+        wanted = _ports(folder, spec, state, reserved, tell)
+        fresh = {
+            "spec": spec.to_json(),
+            "ports": wanted,
+            "programs": {name: str(path) for name, path in programs.items()},
+            "etcd_version": list(binaries.version("etcd", programs["etcd"])),
+            "whole": bool(state),
+        }
+        place.write_json(folder / "lab.json", fresh)
+    return fresh
+
+
+def _ports(
+    folder: Path,
+    spec: specs.LabSpec,
+    state: dict[str, Any] | None,
+    reserved: ports.Reservation,
+    tell: Callable[[str, str], None],
+) -> dict[str, dict[str, int]]:
+    """Return the ports of each cluster: those it had, unless somebody else took one meanwhile."""
+    known: dict[str, dict[str, int]] = state["ports"] if state else {}
+    if known and all(_keeps(folder / "clusters" / name, own, reserved) for name, own in known.items()):
+        return known
+    if known:
+        tell("", "another program took one of the lab's ports: it gets new ones")
+        control.stop(_clusters(folder), keep=True)
+        reserved.release()
+    others = {
+        port
+        for other in names()
+        if other != spec.name
+        for own in (place.read_json(place.labs() / other / "lab.json") or {}).get("ports", {}).values()
+        for port in own.values()
+    }
+    each = len(components.PORTS)
+    found = reserved.find(each * len(spec.clusters), taken=others, seed=str(folder))
+    return {
+        cluster.name: dict(zip(components.PORTS, found[index * each : (index + 1) * each], strict=True))
+        for index, cluster in enumerate(spec.clusters)
+    }
+
+
+def _keeps(folder: Path, own: Mapping[str, int], reserved: ports.Reservation) -> bool:
+    """Say whether each port is free, or in the hands of this cluster's own programs."""
+    alive = {name for name, record in control.recorded(folder).items() if record.is_running()}
+    owners = {"etcd-peer": components.ETCD}
+    return all(owners.get(name, name) in alive or reserved.take(port) for name, port in own.items())
+
+
+def _start(lab: Lab, reserved: ports.Reservation, seconds: float, tell: Callable[[str, str], None]) -> None:
+    """Bring all clusters up at once; the first failure ends the wait for the others."""
+    given_up = threading.Event()
+
+    def bring(name: str) -> None:
+        try:
+            lab.control(name).up(
+                seconds=seconds,
+                reserved=reserved,
+                tell=lambda what: tell(name, what),
+                given_up=given_up.is_set,
+            )
+        except BaseException:
+            given_up.set()
+            raise
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=len(lab.clusters)) as pool:
+        jobs = [pool.submit(bring, name) for name in lab.clusters]
+        try:
+            for job in concurrent.futures.as_completed(jobs):
+                job.result()
+        finally:
+            given_up.set()
+
+
+def _remove(folder: Path) -> None:
+    control.stop(_clusters(folder), keep=False)
+    with place.writing(folder):
+        shutil.rmtree(folder)
+
+
+def _clusters(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted((folder / "clusters").glob("*")))
+
+
+def _locked(name: str) -> Any:
+    return place.locked(place.labs() / f".{name}.lock", f"the lab {name!r}", seconds=_LOCK_WITHIN)
+
+
+def _sites(folder: Path, spec: specs.LabSpec, state: dict[str, Any]) -> dict[str, components.Site]:
+    return {
+        cluster.name: components.Site(
+            folder=folder / "clusters" / cluster.name,
+            ports=state["ports"][cluster.name],
+            index=index,
+            etcd_quota=spec.etcd_quota,
+            etcd_version=tuple(state["etcd_version"]),
+            witness=cluster.is_witness,
+        )
+        for index, cluster in enumerate(spec.clusters)
+    }
+
+
+def _describe(cluster: specs.ClusterSpec, site: components.Site) -> Cluster:
+    return Cluster(
+        name=cluster.name,
+        region=cluster.region,
+        context=cluster.context,
+        server=site.server,
+        folder=site.folder,
+        audit_log=site.audit,
+        programs=site.names(),
+    )
+
+
+def _kubeconfig(lab: Lab) -> dict[str, Any]:
+    """Return one context for each cluster, with everything inside: the file may be copied anywhere."""
+    clusters, users, contexts = [], [], []
+    for cluster in lab.clusters.values():
+        name, pki = cluster.context, cluster.folder / "pki"
+        files = ("ca.crt", "admin.crt", "admin.key")
+        authority, certificate, key = (base64.b64encode((pki / file).read_bytes()).decode() for file in files)
+        server = {"server": cluster.server, "certificate-authority-data": authority}
+        clusters.append({"name": name, "cluster": server})
+        users.append({"name": name, "user": {"client-certificate-data": certificate, "client-key-data": key}})
+        contexts.append({"name": name, "context": {"cluster": name, "user": name}})
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": clusters,
+        "users": users,
+        "contexts": contexts,
+        "current-context": contexts[0]["name"],
+    }

@@ -1,0 +1,98 @@
+"""What a lab shall be, as values.
+
+Pure: how it is brought about stands in `labs` and `control`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+from isthmus.model import errors
+
+DEFAULT_NAME = "lab"
+DEFAULT_CLUSTERS = ("west", "east", "central")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClusterSpec:
+    """One cluster of a lab; one with no nodes is a witness: an API server that runs no workloads."""
+
+    name: str
+    region: str = ""
+    context: str = ""
+    nodes: int = 3
+
+    @property
+    def is_witness(self) -> bool:
+        """Say whether this cluster only votes."""
+        return self.nodes == 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabSpec:
+    """One lab: its name and its clusters.
+
+    `etcd_quota` is in bytes; None leaves etcd its default.
+    """
+
+    name: str = DEFAULT_NAME
+    clusters: tuple[ClusterSpec, ...] = ()
+    profile: str = "control"
+    etcd_quota: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no lab can be, and fill in regions and contexts."""
+        check_name(self.name)
+        if self.profile != "control":
+            raise errors.InputError(
+                f"profile {self.profile!r} does not exist", remedy="use --profile control"
+            )
+        named = tuple(self._complete(cluster) for cluster in self.clusters)
+        for what in ("name", "context"):
+            values = [getattr(cluster, what) for cluster in named]
+            twice = sorted({value for value in values if values.count(value) > 1})
+            if twice:
+                raise errors.InputError(
+                    f"two clusters have the {what} {twice[0]!r}", remedy=f"give each its own {what}"
+                )
+        object.__setattr__(self, "clusters", named)
+
+    def _complete(self, cluster: ClusterSpec) -> ClusterSpec:
+        check_name(cluster.name)
+        return dataclasses.replace(
+            cluster,
+            region=cluster.region or cluster.name,
+            context=cluster.context or f"{self.name}-{cluster.name}",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that the lab's own file keeps."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> LabSpec:
+        """Read what `to_json` wrote."""
+        clusters = tuple(ClusterSpec(**cluster) for cluster in data["clusters"])
+        return cls(**{**data, "clusters": clusters})
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that cannot be part of host names, folders and contexts."""
+    if not _NAME.fullmatch(name):
+        raise errors.InputError(
+            f"{name!r} cannot name a lab or one of its clusters",
+            why="a name has at most 40 lower-case letters, digits and dashes, and no dash at either end",
+            remedy="choose another name",
+        )
+
+
+def default_clusters(count: int) -> tuple[ClusterSpec, ...]:
+    """Return `count` clusters: west, east, central, then c4, c5 and so on."""
+    if count < 1:
+        raise errors.InputError(f"a lab of {count} clusters cannot start", remedy="give --clusters 1 or more")
+    more = range(len(DEFAULT_CLUSTERS) + 1, count + 1)
+    names = [*DEFAULT_CLUSTERS[:count], *(f"c{index}" for index in more)]
+    return tuple(ClusterSpec(name=name) for name in names)
