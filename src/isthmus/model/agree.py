@@ -164,6 +164,7 @@ def of_all(origins: Sequence[tuple[source.Document, types.Value]]) -> Iterator[f
             if other is not document:
                 place = f"{other.file}:{other.line()}"
                 yield explain.about(document, (), code=key[0], message=f"{message} {place}", remedy=remedy)
+                break  # a second App of one name has the same release too
 
 
 def _claims(value: types.Value) -> list[tuple[tuple[str, ...], str, str]]:
@@ -177,4 +178,4 @@ def _claims(value: types.Value) -> list[tuple[tuple[str, ...], str, str]]:
     name = (("duplicate-app", value.name), f"App '{value.name}' is already in", "give each App its own name")
     key = ("duplicate-release", value.namespace, value.release)
     words = f"the release '{value.release}' in namespace '{value.namespace}' belongs to the App in"
-    return [name] if value.spec.release is None else [name, (key, words, "give it another `release`")]
+    return [name, (key, words, "give it another `release`")]

@@ -145,7 +145,7 @@ def _absent(placed: Sequence[Placed], found: Sequence[finding.Finding], count: i
         return []
     if not count and not found:
         code, message = "empty-folder", "there is no document here"
-    elif any(each.kind == "Fleet" or each.code.startswith("yaml-") for each in found):
+    elif any(each.kind == "Fleet" or each.code.startswith(("yaml-", "unknown-kind")) for each in found):
         return []  # a Fleet that cannot be read has been told already
     else:
         code, message = "no-fleet", "there is no Fleet here"
