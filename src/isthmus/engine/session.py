@@ -157,7 +157,7 @@ class Session:
                 await asyncio.gather(work, return_exceptions=True)
 
     def _clean(self, text: str) -> str:
-        """Hide what is secret as far as it is known by now: a successor learns it after the journal is open."""
+        """Hide what is known to be secret by now: a successor learns it when the journal is open already."""
         return self.world.secrets.clean(text)
 
     async def _fenced(self, name: str) -> kube.Cluster:
