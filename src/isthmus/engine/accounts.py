@@ -45,10 +45,11 @@ class Scope(StrEnum):
 
 async def can_fence(cluster: voting.Api, *, account: Account = DEPLOYER) -> bool:
     """Say whether this user may issue the account's tokens and keep the Secret that binds them."""
-    verbs = ("get", "create", "update", "delete")
+    on_secrets, on_numbers = ("get", "create", "update", "delete"), ("get", "create", "update")
     answers = await asyncio.gather(
         cluster.allows("create", kinds.SERVICE_ACCOUNT, account.namespace, subresource="token"),
-        *(cluster.allows(verb, kinds.SECRET, account.namespace) for verb in verbs),
+        *(cluster.allows(verb, kinds.SECRET, account.namespace) for verb in on_secrets),
+        *(cluster.allows(verb, kinds.CONFIG_MAP, voting.NAMESPACE) for verb in on_numbers),
     )
     return all(answers)
 
@@ -62,10 +63,9 @@ async def prepare(
     must exist; it gets rights on our ConfigMaps, may create Secrets of ours but not read them (among them lie
     other Apps' credentials), and may mark its own fence.
     """
-    if account.namespace == voting.NAMESPACE:
-        await _prepare_ours(cluster, account, scope)
-        return
-    if await cluster.get(kinds.SERVICE_ACCOUNT, account.name, account.namespace) is None:
+    if account in {DEPLOYER, SCRIBE}:
+        await cluster.apply(kinds.SERVICE_ACCOUNT, _service_account(account))
+    elif await cluster.get(kinds.SERVICE_ACCOUNT, account.name, account.namespace) is None:
         raise errors.DeniedError(
             f"ServiceAccount {account.namespace}/{account.name} does not exist",
             where=cluster.name,
@@ -75,54 +75,47 @@ async def prepare(
                 "and grant it the App's kinds."
             ),
         )
+    if account == DEPLOYER and scope is Scope.CLUSTER:
+        await cluster.apply(kinds.CLUSTER_ROLE_BINDING, _binding_to_admin(account))
+        return
+    mark = {"resourceNames": [f"fence.{key}"], "verbs": ["get", "update"]}
     await _grant(cluster, f"journal.{key}", voting.NAMESPACE, key, account, _journal_rules())
-    mark = {
-        "apiGroups": [""],
-        "resources": ["secrets"],
-        "resourceNames": [f"fence.{key}"],
-        "verbs": ["get", "update"],
-    }
-    await _grant(cluster, f"fence.{key}", account.namespace, key, account, [mark])
+    await _grant(cluster, f"fence.{key}", account.namespace, key, account, [_on("secrets") | mark])
 
 
-async def _prepare_ours(cluster: voting.Api, account: Account, scope: Scope) -> None:
-    labels = {voting.MANAGED: "isthmus"}
-    body = {
+def _service_account(account: Account) -> Json:
+    meta = {"name": account.name, "namespace": account.namespace, "labels": {voting.MANAGED: "isthmus"}}
+    return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": {"name": account.name, "namespace": account.namespace, "labels": labels},
+        "metadata": meta,
         "automountServiceAccountToken": False,
     }
-    await cluster.apply(kinds.SERVICE_ACCOUNT, body)
-    if scope is Scope.JOURNAL:
-        own = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "update"]}
-        await _grant(cluster, account.name, account.namespace, "", account, [*_journal_rules(), own])
-        return
-    binding = {
+
+
+def _binding_to_admin(account: Account) -> Json:
+    return {
         "apiVersion": f"{_RBAC}/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": account.name, "labels": labels},
+        "metadata": {"name": account.name, "labels": {voting.MANAGED: "isthmus"}},
         "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
         "subjects": [_subject(account)],
     }
-    await cluster.apply(kinds.CLUSTER_ROLE_BINDING, binding)
 
 
 def _journal_rules() -> list[Json]:
-    return [
-        {
-            "apiGroups": [""],
-            "resources": ["configmaps"],
-            "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
-        },
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
-    ]
+    verbs = ["get", "list", "watch", "create", "update", "patch", "delete"]
+    return [_on("configmaps") | {"verbs": verbs}, _on("secrets") | {"verbs": ["create"]}]
+
+
+def _on(resource: str) -> Json:
+    return {"apiGroups": [""], "resources": [resource]}
 
 
 async def _grant(
     cluster: voting.Api, name: str, namespace: str, key: str, account: Account, rules: list[Json]
 ) -> None:
-    labels = {voting.MANAGED: "isthmus"} | ({voting.APP: key} if key else {})
+    labels = {voting.MANAGED: "isthmus", voting.APP: key}
     meta = {"name": name, "namespace": namespace, "labels": labels}
     role = {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": meta, "rules": rules}
     binding = {

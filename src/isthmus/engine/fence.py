@@ -1,12 +1,14 @@
 """Makes API servers refuse the writes of an operation that was overtaken.
 
 A check before a write is no fence: a process frozen between the two writes when it wakes. So every write
-uses a token that the API server itself ties to one Secret, `fence.<key>`. A successor deletes that Secret and
-creates its own under the same name and a higher number: the name is taken from then on, so whoever was frozen
-can neither create nor recreate a credential. The Secret stays after the end and keeps the number.
+uses a token that the API server itself ties to one Secret, `fence.<key>`. A successor deletes that Secret
+and creates its own under the same name. Before that it raises the number in ConfigMap `fence.<key>`, which
+is never deleted; whoever creates a Secret reads the number again before it asks for a token. So in any
+order of events an old holder either finds a higher number, or its Secret is there for the successor to
+delete.
 
-The Secret holds the token's text, so that a successor can watch it being refused. This module gives no rights
-beyond those of `prepare`, and decides nothing about who holds the lock.
+The Secret holds the token's text, so that a successor can watch it being refused. This module gives no
+rights beyond those of `prepare`, and decides nothing about who holds the lock.
 """
 
 from __future__ import annotations
@@ -87,7 +89,11 @@ async def take(
     Waits at least 11 s after a predecessor that did not release, at most 60 s. An App may have changed its
     account since: a predecessor's Secret in another namespace is ended as well.
     """
-    secret, ended = await _replace_secret(cluster, key, token, operation, account.namespace, clock)
+    is_first = await _raise_number(cluster, key, token, operation)
+    secret, ended = await _replace_secret(
+        cluster, key, token, operation, account.namespace, clock, is_first=is_first
+    )
+    _check_number(cluster.name, await _numbered(cluster, key), token)
     for namespace in sorted({voting.NAMESPACE, key.partition(".")[0]} - {account.namespace}):
         ended += await _end_elsewhere(cluster, key, token, operation, namespace, clock)
     credential = await _issue(
@@ -129,6 +135,30 @@ async def release(cluster: voting.Api, credential: Credential) -> None:
     await _change_secret(cluster, credential.secret, credential.account.namespace, credential.uid, text="")
 
 
+async def _raise_number(cluster: voting.Api, key: str, token: int, operation: str) -> bool:
+    """Raise the number that every holder must not be below; say whether nobody was here before."""
+    for _ in range(TRIES):
+        found = await _numbered(cluster, key)
+        _check_number(cluster.name, found, token)
+        meta = voting.metadata(f"fence.{key}", key, component="fence")
+        meta["annotations"] = {voting.TOKEN: str(token), voting.OPERATION: operation}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}
+        try:
+            if found is None:
+                await cluster.create(kinds.CONFIG_MAP, body, namespace=voting.NAMESPACE)
+            elif _number(found) < token:
+                meta["resourceVersion"] = found["metadata"]["resourceVersion"]
+                await cluster.replace(kinds.CONFIG_MAP, body)
+        except errors.ConflictError:
+            continue
+        return found is None
+    raise _contended(cluster.name, f"ConfigMap fence.{key}")
+
+
+async def _numbered(cluster: voting.Api, key: str) -> Json | None:
+    return await cluster.get(kinds.CONFIG_MAP, f"fence.{key}", voting.NAMESPACE)
+
+
 async def _replace_secret(
     cluster: voting.Api,
     key: str,
@@ -137,6 +167,7 @@ async def _replace_secret(
     namespace: str,
     clock: clocks.Clock,
     *,
+    is_first: bool,
     is_released: bool = False,
 ) -> tuple[Json, list[_Ended]]:
     """Put our Secret in the place of a predecessor's; judge again whenever somebody else was quicker."""
@@ -149,7 +180,7 @@ async def _replace_secret(
                 ended.append(_Ended(clock.monotonic(), _stored_token(found)))
             if not await _delete(cluster, found):
                 continue
-        elif token > 1 and not is_released:
+        elif not is_first:
             # Somebody may have died between deleting and creating, and left a token in the servers' caches.
             ended.append(_Ended(clock.monotonic()))
         try:
@@ -158,7 +189,7 @@ async def _replace_secret(
         except errors.ConflictError:
             continue
         return created, [dataclasses.replace(one, at=clock.monotonic()) for one in ended]
-    raise _contended(cluster.name, name)
+    raise _contended(cluster.name, f"Secret {name}")
 
 
 async def _end_elsewhere(
@@ -171,7 +202,9 @@ async def _end_elsewhere(
         return []  # whoever may not even read there works with the App's account alone, as before
     if found is None or _is_released(found):
         return []
-    _, ended = await _replace_secret(cluster, key, token, operation, namespace, clock, is_released=True)
+    _, ended = await _replace_secret(
+        cluster, key, token, operation, namespace, clock, is_first=False, is_released=True
+    )
     return ended
 
 
@@ -225,13 +258,13 @@ async def _change_secret(cluster: voting.Api, name: str, namespace: str, uid: st
             secret["data"] = {"token": base64.b64encode(text.encode()).decode()}
         else:
             secret["data"] = {}
-            secret["metadata"]["annotations"][RELEASED] = "true"
+            secret["metadata"].setdefault("annotations", {})[RELEASED] = "true"
         try:
             await cluster.replace(kinds.SECRET, secret)
         except errors.ConflictError:
             continue  # a successor, or our own first try whose answer was lost: look again
         return
-    raise _contended(cluster.name, name)
+    raise _contended(cluster.name, f"Secret {name}")
 
 
 async def _own_secret(cluster: voting.Api, name: str, namespace: str, uid: str) -> Json:
@@ -275,17 +308,18 @@ async def _is_refused(cluster: voting.Api, token: str) -> bool:
 
 
 def _secret(name: str, key: str, token: int, operation: str, namespace: str, *, is_released: bool) -> Json:
-    meta = voting.metadata(name, key, namespace=namespace, component="fence", operation=operation)
-    meta["annotations"] = {voting.TOKEN: str(token)} | ({RELEASED: "true"} if is_released else {})
+    meta = voting.metadata(name, key, namespace=namespace, component="fence")
+    meta["annotations"] = {voting.TOKEN: str(token), voting.OPERATION: operation}
+    meta["annotations"] |= {RELEASED: "true"} if is_released else {}
     return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": meta}
 
 
-def _annotation(secret: Json, name: str) -> str:
-    return str((secret["metadata"].get("annotations") or {}).get(name, ""))
+def _annotation(body: Json, name: str) -> str:
+    return str((body["metadata"].get("annotations") or {}).get(name, ""))
 
 
-def _number(secret: Json) -> int:
-    text = _annotation(secret, voting.TOKEN)
+def _number(body: Json) -> int:
+    text = _annotation(body, voting.TOKEN)
     return int(text) if text.isdigit() else 0
 
 
@@ -310,31 +344,28 @@ def expiry(token: str) -> datetime | None:
         return None
 
 
-def _check_number(cluster: str, secret: Json, token: int) -> None:
-    if _number(secret) > token:
-        raise _fenced(cluster, secret)
+def _check_number(cluster: str, body: Json | None, token: int) -> None:
+    if body is not None and _number(body) > token:
+        raise _fenced(cluster, body)
 
 
-def _fenced(cluster: str, secret: Json | None) -> errors.FencedError:
-    labels = secret["metadata"].get("labels") or {} if secret else {}
-    by = (
-        f"operation {labels.get(voting.OPERATION, 'unknown')} (number {_number(secret)})"
-        if secret
-        else "somebody"
-    )
+def _fenced(cluster: str, body: Json | None) -> errors.FencedError:
+    """Return the error for finding a successor's Secret or number, or no Secret of ours any more."""
+    why = "the Secret that binds this operation's credential was deleted"
+    if body is not None:
+        by = _annotation(body, voting.OPERATION) or "unknown"
+        why = f"operation {by} (token {_number(body)}) has taken over here"
     return errors.FencedError(
         "overtaken by a successor",
         where=cluster,
-        why=f"{by} has taken this operation's credential away"
-        if secret
-        else "this operation's credential was deleted",
+        why=why,
         remedy="See `isthmus deploy status`; this process must not write any more.",
     )
 
 
-def _contended(cluster: str, name: str) -> errors.ConflictError:
+def _contended(cluster: str, what: str) -> errors.ConflictError:
     return errors.ConflictError(
-        f"Secret {name} keeps changing",
+        f"{what} keeps changing",
         where=cluster,
         why=f"others wrote it {TRIES} times between our reading and writing",
         remedy="See who else runs on this App: `isthmus operate locks`.",
