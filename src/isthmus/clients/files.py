@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SUFFIXES = (".yaml", ".yml")
-_PREFIX = "isthmus-"
+_PREFIX = "isthmus-run-"
 _LOCK = ".in-use"
 
 

@@ -75,7 +75,7 @@ async def run(
             else ["/bin/sh", "-c", _GATE, "sh", str(gate[0]), program, *argv[1:]]
         )
         fds = (*pass_fds, gate[0]) if gate else tuple(pass_fds)
-        process = await _spawn(command, env=env, cwd=cwd, fds=fds, has_input=stdin is not None)
+        process = await _begin(command, env=env, cwd=cwd, fds=fds, has_input=stdin is not None)
         try:
             async with asyncio.timeout(deadline):
                 if on_start is not None and gate is not None:
@@ -156,6 +156,18 @@ def _gate(*, wanted: bool) -> Iterator[tuple[int, int] | None]:
     finally:
         for end in ends:
             os.close(end)
+
+
+async def _begin(command: Sequence[str], **options: Any) -> asyncio.subprocess.Process:
+    """Start the program; cancelled in between, asyncio waits for ever for pipes that it never made."""
+    spawning = asyncio.create_task(_spawn(command, **options))
+    try:
+        return await asyncio.shield(spawning)
+    except asyncio.CancelledError:
+        await asyncio.wait({spawning})
+        if spawning.exception() is None:
+            await _stop(spawning.result())
+        raise
 
 
 async def _spawn(
