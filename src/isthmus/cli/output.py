@@ -100,11 +100,15 @@ def read_or_leave(path: Path, output: Output) -> folder.Parsed:
 
 
 def parse_folder(path: Path) -> folder.Parsed:
-    """Read and parse the folder or file; findings are returned and nothing is printed."""
+    """Read and parse the folder or file; findings are returned and nothing is printed.
+
+    Files are named as the user would name them from where the command runs, so that editors open them.
+    """
     from isthmus.clients import files
     from isthmus.model import folder
 
-    return folder.parse(files.read_folder(path))
+    above = path.parent if path.is_file() else path
+    return folder.parse([(str(above / name), text) for name, text in files.read_folder(path)])
 
 
 def is_terminal() -> bool:
