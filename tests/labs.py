@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if SHARED in os.environ or hasattr(config, "workerinput"):
         return
     myself = psutil.Process()
-    os.environ[OWNER] = _owner(myself)
+    os.environ[OWNER] = owner(myself)
     os.environ["ISTHMUS_HOME"] = str(Path(tempfile.gettempdir()) / f"isthmus-tests-{os.getuid()}")
 
 
@@ -85,12 +85,12 @@ def namespace(lab: labs.Lab) -> Iterator[str]:
 @pytest.fixture
 def new_lab() -> Iterator[NewLab]:
     """Start labs that the test may break; they are removed after it."""
-    owner = os.environ.get(OWNER) or _owner(psutil.Process())
+    mine = os.environ.get(OWNER) or owner(psutil.Process())
     build.ensure(binaries.CONTROL)
     made: list[str] = []
 
     def make(clusters: int = 1, *, etcd_quota: int | None = None) -> labs.Lab:
-        made.append(f"{PREFIX}{owner}-{secrets.token_hex(2)}")
+        made.append(f"{PREFIX}{mine}-{secrets.token_hex(2)}")
         wanted = spec.LabSpec(name=made[-1], clusters=spec.default_clusters(clusters), etcd_quota=etcd_quota)
         return labs.up(wanted)
 
@@ -99,7 +99,7 @@ def new_lab() -> Iterator[NewLab]:
         labs.down(name)
 
 
-def _owner(process: psutil.Process) -> str:
+def owner(process: psutil.Process) -> str:
     """Return pid and start time (seconds, the last six digits) in a form that fits a lab's name."""
     return f"{process.pid}-{int(process.create_time()) % 1_000_000}"
 
