@@ -76,6 +76,15 @@ def test_with_v_an_error_names_the_place_it_came_from(capsys: pytest.CaptureFixt
     assert "raised at " in capsys.readouterr().err
 
 
+def test_errors_of_several_tasks_are_all_told(capsys: pytest.CaptureFixture[str]) -> None:
+    group = ExceptionGroup("tasks", [REFUSED, errors.UnreachableError("east does not answer")])
+
+    assert border.guard(lambda: _raise(group), []) == 3
+    told = capsys.readouterr().err
+    assert "error: the Lease was refused" in told
+    assert "error: east does not answer" in told
+
+
 def test_an_interruption_is_a_sentence_and_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert border.guard(lambda: _raise(KeyboardInterrupt()), []) == 130
     assert capsys.readouterr().err == border.INTERRUPTED_TEXT + "\n"
@@ -109,6 +118,12 @@ class TestAFaultOfOurs:
         assert "KeyError" in text
         assert "test_border.py" in text
         assert PLANTED not in text
+
+    def test_names_what_failed_inside_a_group_of_tasks(self, capsys: pytest.CaptureFixture[str]) -> None:
+        group = ExceptionGroup("tasks", [REFUSED, KeyError(PLANTED)])
+
+        assert border.guard(lambda: _raise(group), []) == 1
+        assert capsys.readouterr().err.startswith("error: a fault in isthmus (DeniedError, KeyError)")
 
     def test_keeps_the_report_to_its_owner(self, tmp_path: Path) -> None:
         border.guard(lambda: _raise(KeyError("x")), [])

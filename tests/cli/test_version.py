@@ -2,23 +2,29 @@ from __future__ import annotations
 
 import json
 import platform
-from typing import TYPE_CHECKING
+import subprocess
+import sys
 
 import isthmus
-from isthmus.cli import main
-
-if TYPE_CHECKING:
-    import pytest
 
 
-def test_version_as_json_names_isthmus_and_python(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["version", "-o", "json"]) == 0
+def _said(*words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "isthmus", *words], capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout
 
-    facts = json.loads(capsys.readouterr().out)
+
+def test_version_as_json_names_isthmus_python_and_the_pins() -> None:
+    facts = json.loads(_said("version", "-o", "json"))
+
     assert (facts["isthmus"], facts["python"]) == (isthmus.__version__, platform.python_version())
+    assert set(facts["lab"]) == {"etcd", "kubernetes", "kwok", "helm", "helmfile"}
 
 
-def test_the_flag_and_the_verb_agree(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["--version"]) == 0
+def test_the_text_form_names_helm_or_says_that_there_is_none() -> None:
+    assert "\nhelm" in _said("version")
 
-    assert capsys.readouterr().out == f"isthmus {isthmus.__version__}\n"
+
+def test_the_flag_and_the_verb_agree() -> None:
+    assert _said("--version") == f"isthmus {isthmus.__version__}\n"

@@ -44,9 +44,7 @@ def _attempt(work: Callable[[], Any], args: Sequence[str], *, wants_details: boo
     try:
         code = work()
     except errors.IsthmusError as error:
-        _say(describe(error))
-        _say(_details(error) if wants_details else "")
-        return error.exit_code
+        return _tell(error, wants_details=wants_details)
     except typer.TyperException as error:
         _say(usage(error))
         return errors.Exit.UNREADABLE
@@ -58,11 +56,20 @@ def _attempt(work: Callable[[], Any], args: Sequence[str], *, wants_details: boo
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  # the border of the process: a fault of ours becomes one sentence
+        ours = [leaf for leaf in _leaves(error) if isinstance(leaf, errors.IsthmusError)]
+        if len(ours) == len(_leaves(error)):
+            return max(_tell(leaf, wants_details=wants_details) for leaf in ours)
         _say(unexpected(error, args, wants_details=wants_details))
         return errors.Exit.FAILED
     if code == INTERRUPTED:
         _say(INTERRUPTED_TEXT)
     return code if isinstance(code, int) else errors.Exit.DONE
+
+
+def _tell(error: errors.IsthmusError, *, wants_details: bool) -> int:
+    _say(describe(error))
+    _say(_details(error) if wants_details else "")
+    return error.exit_code
 
 
 def describe(error: errors.IsthmusError) -> str:
@@ -91,7 +98,7 @@ def unexpected(error: Exception, args: Sequence[str], *, wants_details: bool) ->
 
     The file holds where it happened and no messages: those may repeat a value that is secret.
     """
-    name = type(error).__name__
+    name = ", ".join(sorted({type(leaf).__name__ for leaf in _leaves(error)}))
     if wants_details:
         return "".join(traceback.format_exception(error)) + f"error: a fault in isthmus ({name})"
     again = " ".join(["isthmus", *args[:2], "-v"])
@@ -114,11 +121,22 @@ def _write_report(error: BaseException) -> str:
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
+    """Return the error, the members of a group, and what led to each."""
     links: list[BaseException] = []
-    while error is not None and error not in links:
-        links.append(error)
-        error = error.__cause__ or error.__context__
+    waiting = [error]
+    while waiting:
+        link = waiting.pop(0)
+        if link is None or link in links:
+            continue
+        links.append(link)
+        waiting += [*getattr(link, "exceptions", ()), link.__cause__ or link.__context__]
     return links
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """Return the errors of a group of tasks, or the error itself."""
+    members: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return [leaf for member in members for leaf in _leaves(member)] or [error]
 
 
 def _details(error: errors.IsthmusError) -> str:

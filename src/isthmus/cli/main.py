@@ -36,7 +36,7 @@ VERBS = (
     Verb("plan", "Check and show addresses before the clusters exist."),
     Verb("deploy", "Run an App over all its clusters as one transaction."),
     Verb("lab", "Run real Kubernetes clusters on this machine."),
-    Verb("demo", "Tell the story on the lab: deploy, a bad upgrade, the way back."),
+    Verb("demo", "Tell the story on the lab: a bad upgrade and the way back."),
     Verb("permissions", "Print the RBAC that a verb needs."),
     Verb("version", "Show the versions of everything."),
 )

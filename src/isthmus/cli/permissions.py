@@ -114,6 +114,22 @@ RIGHTS = (
     Right(
         needed_by=READING,
         scope=Scope.SYSTEM,
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=READ,
+        why="to see who holds the lock of an App",
+    ),
+    Right(
+        needed_by=WRITING,
+        scope=Scope.SYSTEM,
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=KEEP,
+        why="to take, renew and give back the lock of an App",
+    ),
+    Right(
+        needed_by=READING,
+        scope=Scope.SYSTEM,
         group="",
         resources=("configmaps",),
         verbs=READ,

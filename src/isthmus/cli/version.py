@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import re
 from importlib import metadata
@@ -11,6 +12,7 @@ import typer
 
 import isthmus
 from isthmus.cli import output
+from isthmus.model import errors
 
 if TYPE_CHECKING:
     from isthmus.lab import binaries
@@ -40,22 +42,25 @@ def version(
         output.emit(facts, form)
         return
     for name, value in facts.items():
-        if isinstance(value, dict):
+        if value is None:
+            print(f"{name:<26}not found")
+        elif isinstance(value, dict):
             print(f"{name}:")
             for part, found in value.items():
                 print(f"  {part:<24}{found}")
         else:
-            print(f"{name:<26}{value or 'not found'}")
+            print(f"{name:<26}{value}")
 
 
 def _helm() -> dict[str, str] | None:
     """Return path and version of the helm that `deploy` would run."""
-    from isthmus.lab import binaries
+    from isthmus.cli import connection
 
-    found = binaries.find("helm")
-    if found is None:
+    try:
+        found = asyncio.run(connection.find_helm())
+    except errors.ToolError:
         return None
-    return {"version": ".".join(str(part) for part in binaries.version("helm", found)), "path": str(found)}
+    return {"version": found.version, "path": str(found.path)}
 
 
 def _pins() -> dict[str, str]:
@@ -68,6 +73,8 @@ def _pins() -> dict[str, str]:
 def _pinned(family: binaries.Family) -> str:
     package = next(iter(family.packages.values()))
     text = (family.pins / "go.mod").read_text(encoding="utf-8")
-    required: dict[str, str] = dict(re.findall(r"^(?:require )?\s*([\w./-]+\.[\w./-]+) (v\S+)", text, re.MULTILINE))
+    required: dict[str, str] = dict(
+        re.findall(r"^(?:require )?\s*([\w./-]+\.[\w./-]+) (v\S+)", text, re.MULTILINE)
+    )
     owners = [module for module in required if package == module or package.startswith(f"{module}/")]
     return required[max(owners, key=len)]
