@@ -99,6 +99,16 @@ APP_CASES: dict[str, tuple[str, str, Expected]] = {
         "[[west], [eats]]",
         [("unknown-cluster", "2.yaml:13", "eats"), ("cluster-in-no-wave", "2.yaml:13", "east")],
     ),
+    "no name for a cluster": (
+        "    east:",
+        "    East: {}\n    east:",
+        [("wrong-value", "2.yaml:11", "a letter or digit at both ends")],
+    ),
+    "flat waves": (
+        "[[west], [east]]",
+        "[west]",
+        [("wrong-type", "2.yaml:13", "put it in brackets")],
+    ),
     "twice in waves": (
         "[[west], [east]]",
         "[[west], [east, west]]",

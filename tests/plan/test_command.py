@@ -76,7 +76,10 @@ def test_one_file_will_do_instead_of_a_folder(shop: Path, capsys: pytest.Capture
 def test_the_exit_code_follows_the_worst_finding(
     clusters: list[str], flags: list[str], code: int, tmp_path: Path
 ) -> None:
-    assert run("plan", "check", "-f", write(tmp_path, worlds.text(*clusters)), *flags) == code
+    shop = write(tmp_path, worlds.text(*clusters))
+
+    assert run("plan", "check", "-f", shop, *flags) == code
+    assert run("plan", "show", "-f", shop, *flags) == code
 
 
 def test_documents_that_cannot_be_read_are_told_in_json_too(

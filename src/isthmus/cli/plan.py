@@ -5,7 +5,6 @@ The judgements are in `network`; this prints them. Paths and firewall stay empty
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,6 +57,7 @@ def show(
     source: Source = Path(),
     only: Only = None,
     form: Form = output.Output.TEXT,
+    fail_on: FailOn = output.FailOn.ERROR,
     _verbose: Verbose = False,
 ) -> None:
     """Show the ranges of each cluster, given by the plan or pinned in the folder.
@@ -72,6 +72,7 @@ def show(
         output.print_findings(findings)
     else:
         output.emit(_contract(clusters, findings), form)
+    raise typer.Exit(int(output.exit_code(findings, fail_on)))
 
 
 def _plan(
@@ -116,19 +117,12 @@ HEADINGS = ("CLUSTER", "ID", "REGION", "NODES", "PODS", "SERVICES", "NODE RANGE"
 
 
 def _table(plan: addresses.Addresses, clusters: Sequence[ranges.Ranges]) -> None:
-    rows = [_row(each) for each in clusters]
-    if output.is_terminal():
-        from rich import box, console, table
-
-        view = table.Table(*HEADINGS, box=box.SIMPLE_HEAD)
-        for row in rows:
-            view.add_row(*row)
-        console.Console().print(view)
-    else:
-        widths = [max(len(row[column]) for row in (HEADINGS, *rows)) for column in range(len(HEADINGS))]
-        for row in (HEADINGS, *rows):
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    """Print one line a cluster. A cut range is worthless, so no column is ever narrowed to the terminal."""
+    rows = [HEADINGS, *(_row(each) for each in clusters)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    for number, row in enumerate(rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.secho("  ".join(cells).rstrip(), bold=True if number == 0 else None)
     room = ", ".join(f"{role.value} {count:,}" for role, count in plan.headroom.items())
     if room:
         typer.echo(f"* given by this plan; room for more clusters as large as the largest: {room}")
