@@ -51,9 +51,9 @@ def silent(_: Progress) -> None:
     """Report nothing."""
 
 
-def estimate(programs: Iterable[str], folder: Path | None = None) -> Estimate:
+def estimate(programs: Iterable[str], folder: Path | None = None, *, again: bool = False) -> Estimate:
     """Return what `ensure` would build, and how long that takes at most on two cores."""
-    lacking = binaries.missing(programs, folder)
+    lacking = tuple(programs) if again else binaries.missing(programs, folder)
     families = {binaries.family(name).name: binaries.family(name) for name in lacking}
     return Estimate(programs=lacking, minutes=sum(each.minutes for each in families.values()))
 

@@ -77,10 +77,14 @@ class Control:
         """Wait until the API server calls itself ready."""
         self._wait("kube-apiserver is ready", self.api("bootstrap").is_ready, time.monotonic() + seconds)
 
-    def api(self, user: str = "admin") -> server.Api:
+    def api(self, user: str = "admin", *, seconds: float = 10.0) -> server.Api:
         """Return a client of the API server."""
         return server.Api(
-            self.cluster.name, port=self.site.ports[components.APISERVER], pki=self.site.pki, user=user
+            self.cluster.name,
+            port=self.site.ports[components.APISERVER],
+            pki=self.site.pki,
+            user=user,
+            seconds=seconds,
         )
 
     def start(self, name: str) -> None:
@@ -99,6 +103,9 @@ class Control:
     def _write(self) -> None:
         """Write what the programs read; certificates are made once, whole or not at all."""
         site = self.site
+        for name, record in recorded(site.folder).items():
+            if not record.is_running():  # from before a stop, or before the machine was switched off
+                record_of(site.folder, name).unlink()
         if not site.pki.is_dir():
             draft = site.folder / "pki.new"
             shutil.rmtree(draft, ignore_errors=True)
@@ -180,11 +187,14 @@ def stop(folders: Iterable[Path], *, keep: bool) -> None:
         process.end((record for name, record in records if name in group), patience=patience)
 
 
-def stop_one(folder: Path, name: str) -> None:
-    """End one program of a cluster."""
+def stop_one(folder: Path, name: str, *, kill: bool = False) -> None:
+    """End one program of a cluster, with `kill` without a word, and forget its process."""
     record = recorded(folder).get(name)
-    if record is not None:
-        process.end([record], patience=_ETCD_PATIENCE if name == components.ETCD else _PATIENCE)
+    if record is None:
+        return
+    patience = _ETCD_PATIENCE if name == components.ETCD else _PATIENCE
+    process.end([record], patience=0 if kill else patience)
+    record_of(folder, name).unlink(missing_ok=True)
 
 
 def _is_ready(node: objects.Json) -> bool:

@@ -102,15 +102,17 @@ class Lab:
         control.stop_one(self.clusters[cluster].folder, program)
 
     def start(self, cluster: str, program: str, *, seconds: float = 60.0) -> None:
-        """Start a program again and wait until the API server answers."""
+        """Start a program again, and wait until the API server is ready if that and etcd run."""
         hand = self.control(cluster)
         hand.start(program)
-        if program in {components.ETCD, components.APISERVER}:
+        found = self.clusters[cluster].processes
+        if {components.ETCD, components.APISERVER} <= set(found):
             hand.wait_for_server(seconds)
 
     def kill(self, cluster: str, program: str) -> None:
         """Kill a program without a word (SIGKILL)."""
-        process.end([self._process(cluster, program)], patience=0)
+        self._process(cluster, program)
+        control.stop_one(self.clusters[cluster].folder, program, kill=True)
 
     def freeze(self, cluster: str, program: str) -> None:
         """Stop a program where it stands (SIGSTOP): its connections stay open and nothing answers."""
@@ -119,6 +121,30 @@ class Lab:
     def thaw(self, cluster: str, program: str) -> None:
         """Let a frozen program run on (SIGCONT)."""
         self._process(cluster, program).signal(signal.SIGCONT)
+
+    def kubeconfig(self) -> dict[str, Any]:
+        """Return one context for each cluster, with everything inside: the file may be copied anywhere."""
+        clusters, users, contexts = [], [], []
+        for cluster in self.clusters.values():
+            name, pki = cluster.context, cluster.folder / "pki"
+            files = ("ca.crt", "admin.crt", "admin.key")
+            authority, certificate, key = (
+                base64.b64encode((pki / file).read_bytes()).decode() for file in files
+            )
+            server = {"server": cluster.server, "certificate-authority-data": authority}
+            clusters.append({"name": name, "cluster": server})
+            users.append(
+                {"name": name, "user": {"client-certificate-data": certificate, "client-key-data": key}}
+            )
+            contexts.append({"name": name, "context": {"cluster": name, "user": name}})
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": clusters,
+            "users": users,
+            "contexts": contexts,
+            "current-context": contexts[0]["name"],
+        }
 
     def _process(self, cluster: str, program: str) -> process.Process:
         found = self.clusters[cluster].processes.get(program)
@@ -166,7 +192,7 @@ def up(
             raise
         finally:
             reserved.release()
-        place.write_json(folder / "kubeconfig", _kubeconfig(lab))
+        place.write_json(folder / "kubeconfig", lab.kubeconfig())
         place.write_json(folder / "lab.json", {**state, "whole": True})
         return lab
 
@@ -310,7 +336,9 @@ def _keeps(folder: Path, own: Mapping[str, int], reserved: ports.Reservation) ->
     """Say whether each port is free, or in the hands of this cluster's own programs."""
     alive = {name for name, record in control.recorded(folder).items() if record.is_running()}
     owners = {"etcd-peer": components.ETCD}
-    return all(owners.get(name, name) in alive or reserved.take(port) for name, port in own.items())
+    return all(
+        owners.get(name, name) in alive or reserved.take(port, ours=True) for name, port in own.items()
+    )
 
 
 def _start(lab: Lab, reserved: ports.Reservation, seconds: float, tell: Callable[[str, str], None]) -> None:
@@ -376,24 +404,3 @@ def _describe(cluster: specs.ClusterSpec, site: components.Site) -> Cluster:
         audit_log=site.audit,
         programs=site.names(),
     )
-
-
-def _kubeconfig(lab: Lab) -> dict[str, Any]:
-    """Return one context for each cluster, with everything inside: the file may be copied anywhere."""
-    clusters, users, contexts = [], [], []
-    for cluster in lab.clusters.values():
-        name, pki = cluster.context, cluster.folder / "pki"
-        files = ("ca.crt", "admin.crt", "admin.key")
-        authority, certificate, key = (base64.b64encode((pki / file).read_bytes()).decode() for file in files)
-        server = {"server": cluster.server, "certificate-authority-data": authority}
-        clusters.append({"name": name, "cluster": server})
-        users.append({"name": name, "user": {"client-certificate-data": certificate, "client-key-data": key}})
-        contexts.append({"name": name, "context": {"cluster": name, "user": name}})
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": clusters,
-        "users": users,
-        "contexts": contexts,
-        "current-context": contexts[0]["name"],
-    }

@@ -31,11 +31,15 @@ class Reservation:
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()  # clusters of a lab start in threads
 
-    def take(self, port: int) -> bool:
-        """Bind one port; False when somebody has it."""
+    def take(self, port: int, *, ours: bool = False) -> bool:
+        """Bind one port; False when somebody has it.
+
+        A new port is bound strictly at first, so that this fails where anybody else has it, and shared from then
+        on. A port that is `ours` already may carry connections that a stopped server of ours left (TIME_WAIT).
+        """
         holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            # Strict at first, so that the bind fails where anybody else has the port; shared from then on.
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(ours))
             holder.bind((HOST, port))
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         except OSError:

@@ -23,15 +23,16 @@ _TIMEOUT = 10.0  # seconds for one answer
 class Api:
     """One API server as the owner of one client certificate."""
 
-    def __init__(self, cluster: str, *, port: int, pki: Path, user: str) -> None:
+    def __init__(self, cluster: str, *, port: int, pki: Path, user: str, seconds: float = _TIMEOUT) -> None:
         self._cluster = cluster
         self._port = port
+        self._seconds = seconds
         self._tls = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         self._tls.load_cert_chain(pki / f"{user}.crt", pki / f"{user}.key")
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         """Return status and body of one request; status 0 when nobody answers."""
-        line = http.client.HTTPSConnection(ports.HOST, self._port, timeout=_TIMEOUT, context=self._tls)
+        line = http.client.HTTPSConnection(ports.HOST, self._port, timeout=self._seconds, context=self._tls)
         try:
             line.request(
                 method,
