@@ -206,9 +206,12 @@ def test_an_app_that_changed_its_account_leaves_no_credential_behind() -> None:
 
 
 def test_a_server_that_never_refuses_the_old_token_is_an_error_after_a_minute() -> None:
+    def accept(token: str | None) -> None:
+        assert token is None or token.startswith("token-west-")
+
     async def story(world: World) -> None:
         old = await world.take(1)
-        world.server.authenticate = lambda token: None  # type: ignore[method-assign]  # without look-up
+        world.server.authenticate = accept  # type: ignore[method-assign]  # a server without look-up
         with pytest.raises(errors.DeadlineError, match="still accepted"):
             await world.take(2)
         assert 60 <= now() < 65

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "Header", "Journal", "JournalView", "Outlook", "level", "outlook", "prune", "read_all"]
 
 PUT_DEADLINE = 15.0  # seconds for one try in one voter
-DOUBTS = 3  # refusals of the credential in a row before we believe it: a starting API server may err once
+DOUBT = 3.0  # seconds that a refusal must last: an API server that starts answers 401 and 403 for a moment
 RETRY = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before the next try in one voter; the last one repeats
 
 
@@ -69,7 +69,8 @@ class _Outbox:
     tried: int = 0
     error: errors.IsthmusError | None = None
     known: replica.Known | None = None
-    doubts: int = 0
+    refused: float | None = None
+    """Since when every try was refused, in the clock's seconds."""
     news: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -79,6 +80,8 @@ class _Wait:
     sequence: int
     required: frozenset[str]
     done: asyncio.Future[None]
+    is_patient: bool = False
+    """Whether a refusal is waited out."""
 
 
 class Journal:
@@ -111,7 +114,7 @@ class Journal:
     def admit(self, name: str, api: voting.Api) -> None:
         """Add a writer, or give one its renewed credential; it gets the newest record at once."""
         outbox = self._outboxes.setdefault(name, _Outbox(api))
-        outbox.api, outbox.doubts = api, 0
+        outbox.api, outbox.refused = api, None
         self._wake(name, outbox)
 
     async def write(
@@ -140,7 +143,8 @@ class Journal:
         """Give slow voters `grace` seconds more for the newest record; return who lacks it, and why."""
         everywhere = frozenset(self._outboxes)
         if grace > 0 and self._sequence and self._fenced is None:
-            wait = _Wait(self._sequence, everywhere, asyncio.get_running_loop().create_future())
+            done = asyncio.get_running_loop().create_future()
+            wait = _Wait(self._sequence, everywhere, done, is_patient=True)
             self._waits.append(wait)
             self._settle()
             await asyncio.gather(clocks.within(self._clock, grace, wait.done), return_exceptions=True)
@@ -187,18 +191,20 @@ class Journal:
             outbox.known = await clocks.within(
                 self._clock, PUT_DEADLINE, replica.put(outbox.api, packed, known)
             )
-            outbox.durable, outbox.doubts = max(outbox.durable, packed.header.sequence), 0
+            outbox.durable = max(outbox.durable, packed.header.sequence)
         except TimeoutError:
             error = _unwritten(name)
         except errors.FencedError as fenced:
             error = self._fenced = fenced
-        except errors.UnauthenticatedError as refused:
-            error, outbox.doubts = refused, outbox.doubts + 1
-            if outbox.doubts >= DOUBTS:
-                error = self._fenced = _overtaken(name)
         except errors.IsthmusError as failed:
             error = failed
         outbox.error, outbox.tried = error, packed.header.sequence
+        if not isinstance(error, errors.DeniedError):
+            outbox.refused = None
+        elif outbox.refused is None:
+            outbox.refused = self._clock.monotonic()
+        if isinstance(error, errors.UnauthenticatedError) and self._is_refused(outbox):
+            self._fenced = _overtaken(name)
 
     def _newest(self) -> records.Packed:
         if self._packed is None:
@@ -224,7 +230,7 @@ class Journal:
             view = self._outlook(wait)
             if view.is_durable:
                 wait.done.set_result(None)
-            elif view.refusal is not None:
+            elif view.refusal is not None and not wait.is_patient:
                 wait.done.set_exception(_again(view.refusal))
 
     def _outlook(self, wait: _Wait) -> Outlook:
@@ -232,7 +238,7 @@ class Journal:
         refused = {
             name: outbox.error
             for name, outbox in self._outboxes.items()
-            if outbox.tried >= wait.sequence and _is_refusal(outbox.error) and outbox.error is not None
+            if outbox.tried >= wait.sequence and outbox.error is not None and self._is_refused(outbox)
         }
         return outlook(
             frozenset(durable),
@@ -241,6 +247,10 @@ class Journal:
             required=wait.required,
             majority=self._majority,
         )
+
+    def _is_refused(self, outbox: _Outbox) -> bool:
+        """Say whether a server has refused long enough to believe that it goes on."""
+        return outbox.refused is not None and self._clock.monotonic() - outbox.refused >= DOUBT
 
     def _late(self, wait: _Wait, deadline: float) -> errors.UnreachableError:
         missing = self._outlook(wait).missing
@@ -257,11 +267,6 @@ class Journal:
         outbox = self._outboxes.get(name)
         error = outbox.error if outbox is not None else None
         return f"{name}: {error.why or error.what}" if error is not None else f"{name}: no answer"
-
-
-def _is_refusal(error: errors.IsthmusError | None) -> bool:
-    """Say whether a server answered and will answer the same again; a doubtful credential is tried again."""
-    return isinstance(error, errors.DeniedError) and not isinstance(error, errors.UnauthenticatedError)
 
 
 def _again(error: errors.IsthmusError) -> errors.IsthmusError:
