@@ -32,6 +32,8 @@ class Run:
     """One run of a program."""
 
     seconds: float
+    cpu: float
+    """Seconds of all cores; on a busy machine this says more than the clock."""
     peak: int
     """Bytes of the largest resident set of the program and of each child it waited for."""
     output: str = dataclasses.field(repr=False)
@@ -69,7 +71,8 @@ def run(
     if process.returncode:
         words = "\n".join(output.strip().splitlines()[-12:])
         raise FailedError(f"{' '.join(str(word) for word in argv)}: exit {process.returncode}\n{words}")
-    return Run(seconds=seconds, peak=usage.ru_maxrss * 1024, output=output)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Run(seconds=seconds, cpu=cpu, peak=usage.ru_maxrss * 1024, output=output)
 
 
 def isthmus(*words: str | Path, env: Mapping[str, str] | None = None) -> Run:
@@ -77,6 +80,12 @@ def isthmus(*words: str | Path, env: Mapping[str, str] | None = None) -> Run:
     return run([f"{sys.prefix}/bin/isthmus", *words], env=env)
 
 
-def median(times: int, work: Callable[[], float]) -> float:
-    """Return the median of several measurements."""
-    return statistics.median(work() for _ in range(times))
+def median(times: int, work: Callable[[], Run]) -> Run:
+    """Return the median seconds of several runs, the median of their work, and the largest peak."""
+    runs = [work() for _ in range(times)]
+    return Run(
+        seconds=statistics.median(run.seconds for run in runs),
+        cpu=statistics.median(run.cpu for run in runs),
+        peak=max(run.peak for run in runs),
+        output=runs[-1].output,
+    )

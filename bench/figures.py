@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import statistics
 import sys
 from typing import TYPE_CHECKING
 
@@ -28,23 +27,24 @@ class Row:
     what: str
     figure: str
     target: str = ""
+    note: str = ""
 
 
 def startup(_: world.World) -> list[Row]:
     """Return how long the command line takes to say something."""
-    bare = clock.median(STARTS, lambda: clock.run([sys.executable, "-c", "pass"]).seconds)
-    asked = clock.median(STARTS, lambda: clock.isthmus("--help").seconds)
+    bare = clock.median(STARTS, lambda: clock.run([sys.executable, "-c", "pass"]))
+    asked = clock.median(STARTS, lambda: clock.isthmus("--help"))
     return [
-        Row("python -c pass", milliseconds(bare)),
-        Row("isthmus --help", milliseconds(asked), "150 ms"),
+        Row("python -c pass", milliseconds(bare.seconds)),
+        Row("isthmus --help", milliseconds(asked.seconds), "150 ms", cpu(asked)),
     ]
 
 
 def check(bench: world.World) -> list[Row]:
     """Return how long `plan check` of three clusters takes."""
     folder = bench.fleet(3)
-    took = clock.median(STARTS, lambda: clock.isthmus("plan", "check", "-f", folder).seconds)
-    return [Row("plan check, 3 clusters", milliseconds(took), "300 ms")]
+    took = clock.median(STARTS, lambda: clock.isthmus("plan", "check", "-f", folder))
+    return [Row("plan check, 3 clusters", milliseconds(took.seconds), "300 ms", cpu(took))]
 
 
 def lab(bench: world.World) -> list[Row]:
@@ -67,23 +67,22 @@ def rollout(bench: world.World) -> list[Row]:
 
 
 def _rollout(bench: world.World, lab: world.Lab, count: int) -> list[Row]:
-    singles = [functools.partial(bench.helm, lab, context) for context in lab.contexts.values()]
-    alone = max(_upgraded(bench, single) for single in singles)
-    bench.deploy(lab)
-    ours = [bench.deploy(lab) for _ in range(bench.turns)]
-    took = statistics.median(run.seconds for run in ours)
-    theirs = _upgraded(bench, functools.partial(bench.helmfile, lab))
+    contexts = lab.contexts.values()
+    singles = [_upgraded(bench, functools.partial(bench.helm, lab, context)) for context in contexts]
+    alone = max(single.seconds for single in singles)
+    ours = _upgraded(bench, lambda: bench.deploy(lab))
+    theirs = _upgraded(bench, lambda: bench.helmfile(lab))
     return [
         Row(f"slowest single helm upgrade --wait of {count}", seconds(alone)),
-        Row(f"helmfile sync, {count} releases at once", seconds(theirs)),
-        Row(f"deploy up, {count} clusters in one wave", seconds(took)),
-        Row("  over the slowest single helm", ratio(took, alone), "1.25 ×"),
-        Row("  over helmfile", ratio(took, theirs)),
-        Row("  peak memory", mebibytes(max(run.peak for run in ours))),
+        Row(f"helmfile sync, {count} releases at once", seconds(theirs.seconds), "", cpu(theirs)),
+        Row(f"deploy up, {count} clusters in one wave", seconds(ours.seconds), "", cpu(ours)),
+        Row("  over the slowest single helm", ratio(ours.seconds, alone), "1.25 ×"),
+        Row("  over helmfile", ratio(ours.seconds, theirs.seconds)),
+        Row("  peak memory", mebibytes(ours.peak)),
     ]
 
 
-def _upgraded(bench: world.World, work: Callable[[], float]) -> float:
+def _upgraded(bench: world.World, work: Callable[[], clock.Run]) -> clock.Run:
     """Return the median of several upgrades; the installation before them does not count."""
     work()
     return clock.median(bench.turns, work)
@@ -93,8 +92,16 @@ def diff(bench: world.World) -> list[Row]:
     """Return how long a diff of 8 clusters takes from cold caches."""
     with bench.lab("diff", 8) as started:
         bench.deploy(started)
-        took = clock.median(bench.turns, lambda: bench.diff(started).seconds)
-    return [Row("deploy diff, 8 clusters, cold", seconds(took), "5 s for 10")]
+        took = clock.median(bench.turns, lambda: bench.diff(started))
+    return [
+        Row("deploy diff, 8 clusters, cold", seconds(took.seconds), "5 s for 10", cpu(took)),
+        Row("  peak memory", mebibytes(took.peak)),
+    ]
+
+
+def cpu(run: clock.Run) -> str:
+    """Return the work of a run as text."""
+    return f"cpu {milliseconds(run.cpu) if run.cpu < 1 else seconds(run.cpu)}"
 
 
 def ratio(ours: float, theirs: float) -> str:

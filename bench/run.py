@@ -41,7 +41,7 @@ def main() -> int:
                 failed = True
                 rows = [figures.Row(name, "failed", str(error).splitlines()[-1])]
             for row in rows:
-                print(f"{row.what:<46}{row.figure:>12}   {row.target}".rstrip(), flush=True)
+                print(f"{row.what:<46}{row.figure:>12}   {row.target:<12}{row.note}".rstrip(), flush=True)
     return int(failed)
 
 

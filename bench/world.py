@@ -101,15 +101,15 @@ class World:
         """Compare the next revision by `deploy diff`, in a process that knows nothing yet."""
         return clock.isthmus("deploy", "diff", "-f", self.app(lab), "-o", "json", env=lab.env)
 
-    def helm(self, lab: Lab, context: str) -> float:
-        """Run the next revision in one cluster by helm, and return the seconds."""
+    def helm(self, lab: Lab, context: str) -> clock.Run:
+        """Run the next revision in one cluster by helm."""
         helm = str(program("helm"))
         words = ["upgrade", "--install", "plain", str(CHART), "-n", NAMESPACE, "--create-namespace", "--wait"]
         chosen = ["--kube-context", context, "--set", f"turn={next(self._turn)}"]
-        return clock.run([helm, *words, *chosen], env=lab.env | self._isolated()).seconds
+        return clock.run([helm, *words, *chosen], env=lab.env | self._isolated())
 
-    def helmfile(self, lab: Lab) -> float:
-        """Run the next revision in all clusters by helmfile, all at once, and return the seconds."""
+    def helmfile(self, lab: Lab) -> clock.Run:
+        """Run the next revision in all clusters by helmfile, all at once."""
         turn = next(self._turn)
         releases = [
             {
@@ -126,7 +126,7 @@ class World:
         _write(file, {"releases": releases})
         helmfile, helm = str(program("helmfile")), str(program("helm"))
         words = ["--helm-binary", helm, "--file", str(file), "sync", "--concurrency", "0"]
-        return clock.run([helmfile, *words], env=lab.env | self._isolated()).seconds
+        return clock.run([helmfile, *words], env=lab.env | self._isolated())
 
     def _isolated(self) -> dict[str, str]:
         return {
