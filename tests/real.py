@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.asynccontextmanager
-async def clusters(lab: labs.Lab, *, timeout: float = 3.0) -> AsyncIterator[list[kube.Cluster]]:
+async def clusters(lab: labs.Lab, *, timeout: float = 10.0) -> AsyncIterator[list[kube.Cluster]]:
     """Every cluster of a lab as its admin, with our namespace in those that run."""
     contexts = kubeconfig.load([lab.kubeconfig_path])
     async with contextlib.AsyncExitStack() as stack:

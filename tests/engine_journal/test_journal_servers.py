@@ -24,7 +24,7 @@ def fresh() -> tuple[str, str]:
 
 async def test_a_long_record_is_kept_whole_and_its_parts_go_with_it(lab: labs.Lab) -> None:
     key, operation = fresh()
-    async with real.clusters(lab, timeout=10) as found:
+    async with real.clusters(lab) as found:
         book = journal.Journal(
             {cluster.name: cluster for cluster in found}, majority=2, operation=operation, key=key, token=1
         )
@@ -65,7 +65,7 @@ async def test_two_writers_of_one_operation_end_with_the_higher_token(lab: labs.
 
 async def test_bundles_and_requests_come_back(lab: labs.Lab) -> None:
     key, operation = fresh()
-    async with real.clusters(lab, timeout=10) as found:
+    async with real.clusters(lab) as found:
         pinned = bundle.Bundle(archive=os.urandom(900_000), values={"a": 1}, metadata={"chart": "app"})
         await asyncio.gather(*(bundle.store(cluster, pinned, key) for cluster in found for _ in range(2)))
         assert await bundle.load(found[0], pinned.digest) == pinned
