@@ -140,6 +140,31 @@ async def test_only_what_cannot_be_done_twice_by_it_is_repeated(verb: str, failu
     assert len(script.seen) == tries
 
 
+FORBIDDEN = (403, {"message": "forbidden"})
+
+
+@pytest.mark.parametrize(
+    ("before", "tries"),
+    [([], 1), ([REFUSED], 3), ([GOOD], 2)],
+    ids=["never allowed", "after a failure", "allowed before"],
+)
+async def test_a_403_of_a_server_that_may_be_starting_is_doubted(before: list[Any], tries: int) -> None:
+    script = Script(*before, FORBIDDEN, GOOD)
+    server = cluster(script)
+    if before == [GOOD]:
+        await server.get(kinds.NODE, "one")
+        script.seen.clear()
+        script.steps = [FORBIDDEN, GOOD]
+
+    if before:
+        await server.get(kinds.NODE, "one")
+    else:
+        with pytest.raises(errors.DeniedError):
+            await server.get(kinds.NODE, "one")
+
+    assert len(script.seen) == tries
+
+
 async def test_the_policy_says_how_often() -> None:
     script = Script(LOST)
 

@@ -38,7 +38,7 @@ class Server:
         return httpx2.Response(200, json={"metadata": {"resourceVersion": "9"}, "items": items})
 
 
-async def told(server: Server, seconds: float = 0.3) -> list[tuple[str, str]]:
+async def told(server: Server, seconds: float = 2.0) -> list[tuple[str, str]]:
     cluster = test_transport.cluster(server)
     return [
         (kind, obj["metadata"]["name"])
@@ -122,7 +122,7 @@ async def test_a_watch_survives_the_death_of_its_server_and_a_frozen_one_costs_t
         listed = asyncio.Event()
 
         async def follow() -> None:
-            async for kind, obj in server.watch(kinds.NAMESPACE, seconds=25):
+            async for kind, obj in server.watch(kinds.NAMESPACE, seconds=90):
                 seen.append(f"{kind} {obj['metadata']['name']}")
                 listed.set()
                 if obj["metadata"]["name"] == "later":

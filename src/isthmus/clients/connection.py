@@ -33,6 +33,8 @@ Json = dict[str, Any]
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 _BUSY = 429
 _PASSING = frozenset({500, 502, 503, 504})
+_FORBIDDEN = 403
+_STARTING = 30.0  # seconds after a failure in which a server may be starting
 
 
 class Repeat(enum.Enum):
@@ -87,6 +89,8 @@ class Connection:
         self._redactor = redactor
         self._transport = transport
         self._client: httpx2.AsyncClient | None = None
+        self._allowed: set[tuple[str, str]] = set()
+        self._broken_at = float("-inf")
 
     @property
     def server(self) -> str:
@@ -118,18 +122,31 @@ class Connection:
         except refusal.FAILURES as failure:
             return self._failed(request, failure)
         if response.is_success or response.status_code in request.allow:
+            self._allowed.add((request.method, request.path))
             return Reply(response.status_code, body if isinstance(body, dict) else {"items": body})
         refused = refusal.Refusal(
             self.name, request.what, response.status_code, body if isinstance(body, dict) else {}
         )
         return _Failed(
             error=refusal.from_status(refused, self._redactor),
-            unsent=response.status_code == _BUSY,
+            unsent=response.status_code == _BUSY or self._is_starting(request, response.status_code),
             passing=response.status_code in _PASSING and not refusal.is_lasting(refused),
             asked=_asked(response),
         )
 
+    def _is_starting(self, request: Request, code: int) -> bool:
+        """Say whether a 403 may come from a server that has not read its roles yet.
+
+        For a moment after its start (0.3 s seen) an API server forbids everything. So a 403 is doubted after
+        a failure, or where the same was allowed before; any other is believed at once.
+        """
+        if code != _FORBIDDEN:
+            return False
+        recently = asyncio.get_running_loop().time() - self._broken_at < _STARTING
+        return recently or (request.method, request.path) in self._allowed
+
     def _failed(self, request: Request, failure: BaseException) -> _Failed:
+        self._broken_at = asyncio.get_running_loop().time()
         lasting = refusal.is_certificate_trouble(failure) or isinstance(
             failure, (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
         )

@@ -225,6 +225,13 @@ def from_failure(
             why=f"{server!r} is no address of an API server",
             remedy="Correct `server` in the kubeconfig.",
         )
+    if isinstance(failure, (TimeoutError, httpx2.TimeoutException)):
+        return errors.UnreachableError(
+            what,
+            where=where,
+            why=f"{server} gave no answer in {seconds:g} s",
+            remedy="Check that the API server runs and that a VPN or firewall lets you through.",
+        )
     certificate = _cause(failure, ssl.SSLError)
     if certificate is not None:
         return errors.UnreachableError(
@@ -232,13 +239,6 @@ def from_failure(
             where=where,
             why=f"TLS with {server} failed: {_tls_words(certificate)}",
             remedy="Check the certificate authority in the kubeconfig; a proxy may stand between.",
-        )
-    if isinstance(failure, (TimeoutError, httpx2.TimeoutException)):
-        return errors.UnreachableError(
-            what,
-            where=where,
-            why=f"{server} gave no answer in {seconds:g} s",
-            remedy="Check that the API server runs and that a VPN or firewall lets you through.",
         )
     if isinstance(failure, httpx2.ProxyError):
         why, remedy = f"the proxy on the way to {server} refused", "Check proxy-url or HTTPS_PROXY."

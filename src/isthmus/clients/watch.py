@@ -21,7 +21,11 @@ Json = dict[str, Any]
 Event = tuple[str, Json]
 
 STRETCH = 30.0  # seconds of one connection, so that a server that went silent is noticed
+_BREATH = 0.1  # seconds between an answer's end and the next request: some proxies end each answer at once
 _GONE = 410
+_DOUBT = (
+    5.0  # seconds in which a refusal of what was allowed before is not believed: a server may be starting
+)
 _PATIENT = retry.Retry(attempts=1_000_000, first=0.2, factor=2.0, longest=2.0, within=float("inf"))
 
 
@@ -47,16 +51,21 @@ class Watch:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         broken: errors.IsthmusError | None = None
-        attempt = 0
+        attempt, good = 0, float("-inf")
         while (left := end - loop.time()) > 0:
             try:
                 async for event in self._round(left):
-                    attempt, broken = 0, None
+                    attempt, broken, good = 0, None, loop.time()
                     yield event
-                attempt, broken = 0, None
+                attempt, broken, good = 0, None, loop.time()
+                await asyncio.sleep(min(_BREATH, max(0.0, end - loop.time())))
             except _ExpiredError:
                 self.version = ""
-            except errors.UnreachableError as error:
+            except (errors.UnreachableError, errors.DeniedError) as error:
+                if isinstance(error, errors.UnreachableError):
+                    good = loop.time() if good > 0 else good
+                elif isinstance(error, errors.UnauthenticatedError) or loop.time() - good > _DOUBT:
+                    raise
                 attempt, broken = attempt + 1, error
                 pause = _PATIENT.pause(min(attempt, 20), chance=random.random())  # noqa: S311 - jitter, no secret
                 await asyncio.sleep(max(0.0, min(pause, end - loop.time())))
