@@ -34,11 +34,22 @@ class World:
         return memory.MemoryApi(self.server, process or memory.Process(), wire)
 
     async def take(
-        self, token: int, *, account: fence.Account = fence.DEPLOYER, api: memory.MemoryApi | None = None
+        self,
+        token: int,
+        *,
+        account: fence.Account = fence.DEPLOYER,
+        api: memory.MemoryApi | None = None,
+        is_gone: bool = True,
     ) -> fence.Credential:
         api = api or self.api()
         return await fence.take(
-            api, key=KEY, token=token, operation=f"op-{token}", account=account, clock=api.process
+            api,
+            key=KEY,
+            token=token,
+            operation=f"op-{token}",
+            account=account,
+            clock=api.process,
+            is_gone=lambda _: is_gone,
         )
 
     def secret(self, namespace: str = voters.NAMESPACE) -> dict[str, Any]:
@@ -91,6 +102,39 @@ def test_a_successor_gets_its_credential_when_the_old_one_is_refused() -> None:
         assert 11 <= now() < 14
         assert not await world.write(old)
         assert await world.write(new)
+
+    in_world(story)
+
+
+def test_a_predecessor_that_may_live_is_waited_for_until_what_it_sent_by_halves_has_run_out() -> None:
+    async def story(world: World) -> None:
+        await world.take(1)
+        await world.take(2, is_gone=False)
+        assert 45 <= now() < 48
+
+    in_world(story)
+
+
+def test_whether_a_predecessor_is_gone_is_asked_of_the_holder_that_its_secret_names() -> None:
+    async def story(world: World) -> None:
+        asked: list[str] = []
+        api = world.api()
+
+        def is_gone(holder: str) -> bool:
+            asked.append(holder)
+            return True
+
+        for token, holder in enumerate(["first", "second"], start=1):
+            await fence.take(
+                api,
+                key=KEY,
+                token=token,
+                operation="op",
+                clock=api.process,
+                holder=holder,
+                is_gone=is_gone,
+            )
+        assert asked == ["first"]
 
     in_world(story)
 
@@ -326,6 +370,24 @@ def test_our_deployer_is_made_and_bound_to_cluster_admin() -> None:
             ("clusterrolebindings", "", "isthmus-deployer"),
             ("serviceaccounts", "isthmus-system", "isthmus-deployer"),
         ]
+
+    in_world(story)
+
+
+def test_a_user_who_may_not_grant_rights_uses_what_an_administrator_made() -> None:
+    async def story(world: World) -> None:
+        denied = errors.DeniedError("cannot apply", where="west", why="forbidden")
+        world.server.refuses = lambda verb, *_: denied if verb == "patch" else None
+        with pytest.raises(errors.DeniedError):
+            await fence.prepare(world.api(), key=KEY)
+        world.server.refuses = lambda *_: None
+        await fence.prepare(world.api(), key=KEY)
+        world.server.refuses = lambda verb, *_: denied if verb == "patch" else None
+        await fence.prepare(world.api(), key=KEY)
+        binding = world.server.objects["clusterrolebindings", "", "isthmus-deployer"]
+        binding["roleRef"]["name"] = "view"
+        with pytest.raises(errors.DeniedError):
+            await fence.prepare(world.api(), key=KEY)
 
     in_world(story)
 

@@ -58,7 +58,7 @@ async def test_from_take_to_takeover_no_write_of_the_old_credential_is_accepted(
 
         writer = asyncio.create_task(keep_writing())
         began = time.monotonic()
-        new = await fence.take(west, key=key, token=2, operation="op-2")
+        new = await fence.take(west, key=key, token=2, operation="op-2", is_gone=lambda _: True)
         taken = time.monotonic()
         await asyncio.sleep(3)
         stop.set()
@@ -140,3 +140,42 @@ async def test_a_witness_s_scribe_journals_and_no_more(west: kube.Cluster, key: 
         with pytest.raises(errors.DeniedError):
             await note(scribe)
         await fence.release(scribe, credential)
+
+
+async def test_a_user_who_may_only_read_rights_is_content_with_those_that_exist(
+    west: kube.Cluster, namespace: str
+) -> None:
+    key, account = f"{namespace}.app", fence.Account(namespace, "deployer")
+    rbac = "rbac.authorization.k8s.io"
+    for name in ("deployer", "reader"):
+        body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
+        await west.create(kinds.SERVICE_ACCOUNT, body, namespace=namespace)
+    rules = [
+        {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get"]},
+        {
+            "apiGroups": [rbac],
+            "resources": ["roles", "rolebindings", "clusterrolebindings"],
+            "verbs": ["get"],
+        },
+    ]
+    role = {"kind": "ClusterRole", "metadata": {"name": namespace}, "rules": rules}
+    bound = {"kind": "ServiceAccount", "name": "reader", "namespace": namespace}
+    binding = {
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": namespace},
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": namespace},
+        "subjects": [bound],
+    }
+    await west.apply(kinds.CLUSTER_ROLE, role)
+    await west.apply(kinds.CLUSTER_ROLE_BINDING, binding)
+    try:
+        async with west.as_token(await west.issue_token("reader", namespace)) as reader:
+            with pytest.raises(errors.DeniedError):
+                await fence.prepare(reader, key=key, account=account)
+            for each in (account, fence.DEPLOYER):
+                await fence.prepare(west, key=key, account=each)
+                await fence.prepare(reader, key=key, account=each)
+            assert not await fence.can_fence(reader, account=account)
+    finally:
+        await west.delete(kinds.CLUSTER_ROLE_BINDING, namespace)
+        await west.delete(kinds.CLUSTER_ROLE, namespace)

@@ -27,6 +27,8 @@ from isthmus.engine.accounts import DEPLOYER, SCRIBE, Account, Scope, can_fence,
 from isthmus.model import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from isthmus.engine.voters import Json
 
 __all__ = [
@@ -45,7 +47,10 @@ __all__ = [
 
 RELEASED = "isthmus.dev/released"
 HOUR = 3600  # seconds
+HOLDER = "isthmus.dev/holder"
+"""Annotation of the Secret: the process that writes with its token."""
 SETTLE = 11.0  # seconds; API servers cache a good token about 10 s, each server behind one address by itself
+UNDER_WAY = 34.0  # seconds; how long a write that was let in may still wait for its body (apiserver, rest.go)
 REFUSED = 60.0  # seconds in which the old token must have been refused
 POLL = 1.0  # seconds
 TRIES = 8  # times that others may write between our reading and writing
@@ -68,10 +73,16 @@ class Credential:
 
 @dataclasses.dataclass(frozen=True)
 class _Ended:
-    """A predecessor's Secret that we deleted: when, and its token if it had stored one."""
+    """A predecessor's Secret that we deleted: when, its token if it had stored one, and who it was."""
 
     at: float
     token: str = dataclasses.field(default="", repr=False)
+    holder: str = ""
+
+
+def nobody_knows(_: str) -> bool:
+    """Say of no process that it is gone."""
+    return False
 
 
 async def take(
@@ -83,15 +94,20 @@ async def take(
     account: Account = DEPLOYER,
     clock: clocks.Clock = clocks.SYSTEM,
     seconds: int = HOUR,
+    holder: str = "",
+    is_gone: Callable[[str], bool] = nobody_knows,
+    tell: Callable[[float], None] = lambda _: None,
 ) -> Credential:
     """As the user: end the predecessor's credential, see it refused, and return ours.
 
-    Waits at least 11 s after a predecessor that did not release, at most 60 s. An App may have changed its
-    account since: a predecessor's Secret in another namespace is ended as well.
+    A predecessor that did not release is waited for: 11 s when its process is provably gone, and with it what
+    it had sent by halves; else 45 s, because a write whose head a server has let in is accepted when its body
+    comes later. `tell` hears the seconds. An App may have changed its account since: a predecessor's Secret
+    in another namespace is ended as well.
     """
     is_first = await _raise_number(cluster, key, token, operation)
     secret, ended = await _replace_secret(
-        cluster, key, token, operation, account.namespace, clock, is_first=is_first
+        cluster, key, token, operation, account.namespace, clock, is_first=is_first, holder=holder
     )
     _check_number(cluster.name, await _numbered(cluster, key), token)
     for namespace in sorted({voting.NAMESPACE, key.partition(".")[0]} - {account.namespace}):
@@ -107,7 +123,9 @@ async def take(
         seconds=seconds,
     )
     if ended:
-        await _until_refused(cluster, ended, clock)
+        settle = SETTLE if all(is_gone(one.holder) for one in ended) else SETTLE + UNDER_WAY
+        tell(settle)
+        await _until_refused(cluster, ended, clock, settle)
     return credential
 
 
@@ -169,6 +187,7 @@ async def _replace_secret(
     *,
     is_first: bool,
     is_released: bool = False,
+    holder: str = "",
 ) -> tuple[Json, list[_Ended]]:
     """Put our Secret in the place of a predecessor's; judge again whenever somebody else was quicker."""
     name, ended = f"fence.{key}", list[_Ended]()
@@ -177,7 +196,7 @@ async def _replace_secret(
         if found is not None:
             _check_number(cluster.name, found, token)
             if not _is_released(found):  # also where another deletes it first: a second wait does no harm
-                ended.append(_Ended(clock.monotonic(), _stored_token(found)))
+                ended.append(_Ended(clock.monotonic(), _stored_token(found), _annotation(found, HOLDER)))
             if not await _delete(cluster, found):
                 continue
         elif not is_first:
@@ -185,6 +204,7 @@ async def _replace_secret(
             ended.append(_Ended(clock.monotonic()))
         try:
             body = _secret(name, key, token, operation, namespace, is_released=is_released)
+            body["metadata"]["annotations"] |= {HOLDER: holder} if holder else {}
             created = await cluster.create(kinds.SECRET, body, namespace=namespace)
         except errors.ConflictError:
             continue
@@ -274,10 +294,12 @@ async def _own_secret(cluster: voting.Api, name: str, namespace: str, uid: str) 
     return found
 
 
-async def _until_refused(cluster: voting.Api, ended: list[_Ended], clock: clocks.Clock) -> None:
+async def _until_refused(
+    cluster: voting.Api, ended: list[_Ended], clock: clocks.Clock, settle: float
+) -> None:
     """Wait until every server behind the address must have forgotten the old tokens, and one has said so."""
     last = max(one.at for one in ended)
-    await clock.sleep(max(0.0, last + SETTLE - clock.monotonic()))
+    await clock.sleep(max(0.0, last + settle - clock.monotonic()))
     waiting = [one.token for one in ended if one.token]
     while waiting:
         waiting = [text for text in waiting if not await _is_refused(cluster, text)]

@@ -32,3 +32,9 @@ def is_alive(identity: lease.Identity) -> bool | None:
     if not all((*place, identity.start_time)) or place != (host.boot(), host.pid_namespace()):
         return None
     return pids.is_running(identity.pid, identity.start_time)
+
+
+def is_gone(text: str) -> bool:
+    """Say whether the process that a lock or a fence names is provably gone."""
+    found = lease.Identity.from_text(text)
+    return found is not None and is_alive(found) is False
