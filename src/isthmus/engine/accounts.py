@@ -64,7 +64,7 @@ async def prepare(
     other Apps' credentials), and may mark its own fence.
     """
     if account in {DEPLOYER, SCRIBE}:
-        await cluster.apply(kinds.SERVICE_ACCOUNT, _service_account(account))
+        await _ensure(cluster, kinds.SERVICE_ACCOUNT, _service_account(account))
     elif await cluster.get(kinds.SERVICE_ACCOUNT, account.name, account.namespace) is None:
         raise errors.DeniedError(
             f"ServiceAccount {account.namespace}/{account.name} does not exist",
@@ -76,7 +76,7 @@ async def prepare(
             ),
         )
     if account == DEPLOYER and scope is Scope.CLUSTER:
-        await cluster.apply(kinds.CLUSTER_ROLE_BINDING, _binding_to_admin(account))
+        await _ensure(cluster, kinds.CLUSTER_ROLE_BINDING, _binding_to_admin(account))
         return
     mark = {"resourceNames": [f"fence.{key}"], "verbs": ["get", "update"]}
     await _grant(cluster, f"journal.{key}", voting.NAMESPACE, key, account, _journal_rules())
@@ -125,8 +125,27 @@ async def _grant(
         "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": name},
         "subjects": [_subject(account)],
     }
-    await cluster.apply(kinds.ROLE, role)
-    await cluster.apply(kinds.ROLE_BINDING, binding)
+    await _ensure(cluster, kinds.ROLE, role)
+    await _ensure(cluster, kinds.ROLE_BINDING, binding)
+
+
+async def _ensure(cluster: voting.Api, kind: kinds.Kind, body: Json) -> None:
+    """Apply; where this user may not grant rights, what an administrator has made before will do."""
+    try:
+        await cluster.apply(kind, body)
+    except errors.DeniedError as denied:
+        meta = body["metadata"]
+        try:
+            found = await cluster.get(kind, meta["name"], meta.get("namespace"))
+        except errors.DeniedError:
+            raise denied from None
+        if found is None or not _grants(found, body):
+            raise
+
+
+def _grants(found: Json, wanted: Json) -> bool:
+    """Say whether the parts that give rights are as wanted."""
+    return all(found.get(part) == wanted.get(part) for part in ("rules", "roleRef", "subjects"))
 
 
 def _subject(account: Account) -> Json:
