@@ -52,12 +52,13 @@ async def _back(work: works.Work, step: plan.Step) -> None:
     except errors.FencedError:
         raise
     except errors.IsthmusError as error:
-        text = work.world.secrets.clean(error.brief)
+        text = work.told(error, name)
         await work.note(
             f"{name} undo failed",
             lambda now: now.with_undo(name, state=operation.State.FAILED, ended=work.now(), message=text),
             cluster=name,
             text=f"could not be taken back: {text}",
+            code="failed",
             anywhere=True,
         )
 
@@ -76,7 +77,7 @@ async def _try(work: works.Work, step: plan.Step, deadline: float) -> None:
     )
     server = await work.rights.server(name)
     before = await releases.latest(server, step.release, step.namespace)
-    revision = await steps.back(await work.hands(step), step)
+    revision = await steps.back(await work.hands(step, deadline), step)
     await work.note(
         f"{name} undo outcome",
         lambda now: now.with_undo(name, state=operation.State.APPLIED, revision=revision),
@@ -104,4 +105,5 @@ async def _try(work: works.Work, step: plan.Step, deadline: float) -> None:
         ),
         cluster=name,
         text=message,
+        code="done",
     )

@@ -19,36 +19,42 @@ async def advance(work: works.Work, step: plan.Step) -> None:
     except (errors.FencedError, works.AbortedError):
         raise
     except errors.IsthmusError as error:
-        await _end(work, step, operation.State.FAILED, work.world.secrets.clean(error.brief))
+        await _end(work, step, operation.State.FAILED, work.told(error, step.cluster))
 
 
 async def _try(work: works.Work, step: plan.Step, deadline: float) -> None:
     if step.action is plan.Action.KEEP:
         await _end(work, step, operation.State.DONE, "nothing to change")
         return
+    work.check(step.cluster)
     run = work.current.run(step.cluster)
-    revision = run.revision if run.state is operation.State.APPLIED else await _apply(work, step)
+    revision = run.revision if run.state is operation.State.APPLIED else await _apply(work, step, deadline)
     if revision is not None:
         await _wait(work, step, revision, deadline)
     await _end(work, step, operation.State.DONE, "ready" if revision is not None else "uninstalled")
 
 
-async def _apply(work: works.Work, step: plan.Step) -> int | None:
+async def _apply(work: works.Work, step: plan.Step, deadline: float) -> int | None:
     name = step.cluster
     run = work.current.run(name)
     started = run.started or work.now()
-    await work.note(
-        f"{name} {step.action} intent",
-        lambda now: now.with_run(
-            name, state=operation.State.STARTED, started=started, attempts=run.attempts + 1
-        ),
-        cluster=name,
-        text=f"{step.action} {step.release}",
-    )
+    try:
+        await work.note(
+            f"{name} {step.action} intent",
+            lambda now: now.with_run(
+                name, state=operation.State.STARTED, started=started, attempts=run.attempts + 1
+            ),
+            cluster=name,
+            text=f"{step.action} {step.release}",
+        )
+    except errors.IsthmusError:
+        # Nothing is done before its intent is known there, so there is nothing to take back either.
+        work.current = work.current.with_run(name, state=run.state, attempts=run.attempts)
+        raise
     server = await work.rights.server(name)
     if step.action is plan.Action.INSTALL and await steps.ensure_namespace(server, step.namespace):
         work.say(f"namespace {step.namespace} created", name)
-    revision = await steps.forward(await work.hands(step), step)
+    revision = await steps.forward(await work.hands(step, deadline), step)
     await work.note(
         f"{name} {step.action} outcome",
         lambda now: now.with_run(name, state=operation.State.APPLIED, revision=revision),
@@ -79,5 +85,6 @@ async def _end(work: works.Work, step: plan.Step, state: operation.State, text: 
         lambda now: now.with_run(name, state=state, ended=work.now(), message=text, helm=""),
         cluster=name,
         text=text if state is operation.State.DONE else f"{state}: {text}",
+        code=str(state),
         anywhere=state is not operation.State.DONE,
     )

@@ -120,6 +120,8 @@ async def _approval(work: works.Work, number: int) -> str:
 
 async def pause_point(work: works.Work) -> None:
     """Stop here when somebody has asked for a pause."""
+    await work.hear()
+    work.check()
     asked = work.asked.is_paused()
     if asked is not None:
         await wait_for_person(

@@ -9,12 +9,12 @@ import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from isthmus.clients import kinds, kube, releases
-from isthmus.engine import fence
+from isthmus.clients import kinds, kube, redactor, releases
+from isthmus.engine import fence, hidden
 from isthmus.engine import world as worlds
 from isthmus.model import errors
 from isthmus.rollout import manifest, release
-from isthmus.rollout import plan as plans
+from isthmus.rollout import observed as observations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,11 +28,15 @@ AT_ONCE = 8
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """What is looked at in every cluster: a release, its namespace, and the account that writes it."""
+    """What is looked at in every cluster: a release, its namespace, and the account that writes it.
+
+    `key` is what bundles of the App are kept under.
+    """
 
     release: str
     namespace: str
     account: str | None = None
+    key: str = ""
 
 
 async def observe(
@@ -42,43 +46,55 @@ async def observe(
     *,
     wanted: Mapping[str, Sequence[Json]],
     target: Mapping[str, int] | None = None,
-) -> dict[str, plans.Observed]:
+) -> dict[str, observations.Observed]:
     """Return what each cluster answers; one that fails carries its error and stops no other.
 
     `wanted` holds the objects to dry-run by cluster; `target` names revisions whose manifest is
     dry-run instead (for a rollback).
     """
 
-    async def one(name: str) -> plans.Observed:
+    async def one(name: str) -> observations.Observed:
         return await _cluster(
             world, subject, name, wanted=wanted.get(name, ()), target=(target or {}).get(name)
         )
 
     found = await worlds.each(tuple(clusters), one)
     return {
-        name: plans.Observed(cluster=name, error=seen.brief)
-        if isinstance(seen, errors.IsthmusError)
-        else seen
+        name: failed(name, seen, world.secrets) if isinstance(seen, errors.IsthmusError) else seen
         for name, seen in found.items()
     }
 
 
+def failed(name: str, error: errors.IsthmusError, secrets: redactor.Redactor) -> observations.Observed:
+    """Return what is known of a cluster that could not be looked at."""
+    return observations.Observed(
+        cluster=name,
+        error=secrets.clean(error.brief),
+        answers=not isinstance(error, errors.UnreachableError),
+        remedy=error.remedy,
+    )
+
+
 async def _cluster(
     world: worlds.World, subject: Subject, name: str, *, wanted: Sequence[Json], target: int | None
-) -> plans.Observed:
+) -> observations.Observed:
     server = world.cluster(name)
-    history, namespace, fenced, account = await asyncio.gather(
+    history, namespace, fenced, account, old_words = await asyncio.gather(
         releases.history(server, subject.release, subject.namespace),
         server.get(kinds.NAMESPACE, subject.namespace),
         fence.can_fence(server, account=_account(subject)),
         _has_account(server, subject),
+        hidden.in_bundles(server, subject.key),
     )
-    seen = plans.Observed(
+    secrets = tuple(dict.fromkeys((*old_words, *hidden.in_releases(history))))
+    seen = observations.Observed(
         cluster=name,
         history=history,
+        exists=namespace is not None,
         terminating=bool(namespace and (namespace.get("status") or {}).get("phase") == "Terminating"),
         fenced=fenced,
         account=account,
+        secrets=secrets,
     )
     if target is not None:
         wanted = _manifest_of(history, target)
@@ -87,16 +103,12 @@ async def _cluster(
         dry_run(server, wanted, subject, exists=namespace is not None),
         dry_run(server, old, subject, exists=namespace is not None),
     )
-    hidden = world.secrets.clean
-    return plans.Observed(
-        cluster=name,
-        history=history,
-        terminating=seen.terminating,
-        fenced=fenced,
-        account=account,
+    clean = world.secrets.joined(redactor.Redactor.of(secrets)).clean
+    return dataclasses.replace(
+        seen,
         pairs=pairs,
-        refused=tuple(hidden(text) for text in refused),
-        stuck=tuple(hidden(text) for text in stuck),
+        refused=tuple(clean(text) for text in refused),
+        stuck=tuple(clean(text) for text in stuck),
     )
 
 

@@ -42,6 +42,9 @@ class Session:
     fencing: dict[str, asyncio.Lock] = dataclasses.field(default_factory=dict)
     tasks: list[asyncio.Task[Any]] = dataclasses.field(default_factory=list)
     position: tuple[int, int] = (0, 0)
+    lost: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+    """Set when a lock of this session was lost, whichever: after a rest it is another one."""
+    reason: str = ""
 
     @property
     def key(self) -> str:
@@ -59,7 +62,8 @@ class Session:
         view = await journal.read_all(self.voters, self.key, clock=self.world.clock)
         gate = lock_of(self.world, self.voters, self.key, self.operation)
         self.held = await gate.acquire(wait=wait, floor=view.token)
-        self.tasks = [asyncio.create_task(self.held.keep()), asyncio.create_task(self._refresh())]
+        works = (self.held.keep(), self._refresh(), self._watch(self.held))
+        self.tasks = [asyncio.create_task(work) for work in works]
 
     async def begin(self) -> dict[str, errors.IsthmusError]:
         """Fence every voter and target; return what failed, by cluster: it is tried again when needed."""
@@ -136,18 +140,16 @@ class Session:
 
     async def guard(self, work: asyncio.Task[Any]) -> Any:
         """Return what the work returns; stop it at once when the lock is lost."""
-        assert self.held is not None
-        lost = asyncio.create_task(self.held.lost.wait())
+        lost = asyncio.create_task(self.lost.wait())
         try:
             await asyncio.wait({work, lost}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 return work.result()
-            reason = self.held.reason
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
             raise errors.FencedError(
                 "the lock is lost, so this process stops",
-                why=reason,
+                why=self.reason,
                 remedy=f"nothing is forgotten: isthmus deploy resume {self.plan.app}",
             )
         finally:
@@ -174,8 +176,17 @@ class Session:
             operation=self.operation,
             account=account,
             clock=self.world.clock,
+            holder=identity.mine(self.operation, user=self.world.user).to_text(),
+            is_gone=identity.is_gone,
+            tell=lambda seconds: self._tell_wait(name, seconds),
         )
         return server.as_token(self.credentials[name].token)
+
+    def _tell_wait(self, name: str, seconds: float) -> None:
+        text = f"waits {seconds:.0f}s until the predecessor's credential is refused"
+        self.world.report(
+            operations.Event(at=worlds.stamp(self.world.clock), text=text, cluster=name, code="wait")
+        )
 
     def _account(self, name: str) -> fence.Account:
         if self.plan.account is None or not self._is_target(name):
@@ -190,6 +201,11 @@ class Session:
 
     async def _release(self, name: str) -> None:
         await fence.release(self.servers[name], self.credentials[name])
+
+    async def _watch(self, held: lock.Held) -> None:
+        await held.lost.wait()
+        self.reason = held.reason
+        self.lost.set()
 
     async def _refresh(self) -> None:
         """Renew credentials long before they expire; a failure shows when the credential is next used."""

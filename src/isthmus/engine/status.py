@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import kube, releases
-from isthmus.engine import deploy, ready
+from isthmus.engine import operations, ready
 from isthmus.engine import world as worlds
 from isthmus.model import errors
 
@@ -23,17 +23,26 @@ async def status(
     app: str,
     release: str,
     clusters: Sequence[str],
+    others: Sequence[str] = (),
 ) -> Json:
-    """Return the public form of `deploy status`; a cluster that fails says so in its own row."""
+    """Return the public form of `deploy status`; a cluster that fails says so in its own row.
+
+    `others` are clusters that the App does not name: they have a row where its release still is.
+    """
 
     async def one(name: str) -> Json:
         return await _cluster(world.cluster(name), release, namespace)
 
-    rows = await worlds.each(tuple(clusters), one)
+    rows = await worlds.each((*clusters, *others), one)
+    for name in others:
+        if isinstance(rows[name], errors.IsthmusError) or rows[name]["revision"] is None:
+            del rows[name]
+        else:
+            rows[name]["message"] = f"the App left it: isthmus deploy down {app} --only {name}"
     body: Json = {"app": app, "namespace": namespace, "operation": None, "lock": None, "error": None}
     try:
-        current = await deploy.unfinished(world, voters, namespace, app)
-        view = await deploy.holder(world, voters, namespace, app)
+        current = await operations.unfinished(world, voters, namespace, app)
+        view = await operations.holder(world, voters, namespace, app)
     except errors.UnreachableError as error:
         body["error"] = str(error)
     else:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from isthmus.clients import helm, kinds, kube, process, releases
-from isthmus.engine import bundle, wanted
+from isthmus.engine import bundle, hidden
 from isthmus.engine import world as worlds
 from isthmus.model import errors, plan
 from isthmus.rollout import diff, manifest, release
@@ -37,6 +37,7 @@ class Hands:
     helm: helm.Helm
     operation: str
     on_start: OnStart
+    seconds: float = HELM_DEADLINE
     say: Callable[[str], None] = worlds.ignore
 
 
@@ -46,11 +47,12 @@ async def forward(hands: Hands, step: plan.Step) -> int | None:
     latest = history[-1] if history else None
     if _is_done(latest, step, hands.operation):
         return None if step.action is plan.Action.UNINSTALL else _revision(latest)
-    latest = await _clear_pending(hands, step, latest)
-    _refuse_foreign(hands, step, history)
     if step.action is plan.Action.UNINSTALL:
+        # helm takes out a pending release too, by the record that clearing would forget
         await _uninstall(hands, step, keep_history=True)
         return None
+    await _clear_pending(hands, step, latest)
+    _refuse_foreign(hands, step, history)
     if step.action is plan.Action.ROLLBACK:
         await _rollback(hands, step, step.target or 0)
     else:
@@ -123,25 +125,23 @@ def _is_back(latest: release.Release, step: plan.Step) -> bool:
     return latest.revision == step.revision or latest.description == f"Rollback to {step.revision}"
 
 
-async def _clear_pending(
-    hands: Hands, step: plan.Step, latest: release.Release | None
-) -> release.Release | None:
+async def _clear_pending(hands: Hands, step: plan.Step, latest: release.Release | None) -> None:
     """Drop the record that a dead helm left pending: helm would refuse to work on it.
 
     The objects it may have written already carry Helm's ownership marks, so the next run adopts
     them. The credential that wrote the record is fenced before anybody comes here.
     """
     if latest is None or not latest.is_pending:
-        return latest
+        return
     hands.say(f"release {step.release} was left {latest.status}: clearing revision {latest.revision}")
     await releases.delete_record(hands.server, step.release, step.namespace, latest.revision)
-    return await releases.latest(hands.server, step.release, step.namespace)
 
 
 def _refuse_foreign(hands: Hands, step: plan.Step, history: tuple[release.Release, ...]) -> None:
     for found in history:
-        is_ours = found.labels.get(OPERATION_LABEL) == hands.operation or found.is_pending
-        if found.revision > (step.revision or 0) and found.is_deployed and not is_ours:
+        is_ours = found.labels.get(OPERATION_LABEL) == hands.operation
+        is_undone = found.description == f"Rollback to {step.revision}"  # by an earlier try of this operation
+        if found.revision > (step.revision or 0) and found.is_deployed and not (is_ours or is_undone):
             raise errors.ConflictError(
                 f"release {step.release} has moved to revision {found.revision}",
                 where=hands.server.name,
@@ -160,9 +160,9 @@ async def _upgrade(hands: Hands, step: plan.Step) -> None:
         values=pinned.values,
         labels=_labels(hands),
         description=f"isthmus operation {hands.operation}",
-        deadline=HELM_DEADLINE,
+        deadline=hands.seconds,
         on_start=hands.on_start,
-        redactor=wanted.hidden_in(pinned),
+        redactor=hidden.of(pinned),
     )
 
 
@@ -172,7 +172,7 @@ async def _rollback(hands: Hands, step: plan.Step, revision: int) -> None:
         release=step.release,
         namespace=step.namespace,
         revision=revision,
-        deadline=HELM_DEADLINE,
+        deadline=hands.seconds,
         on_start=hands.on_start,
     )
 
@@ -183,7 +183,7 @@ async def _uninstall(hands: Hands, step: plan.Step, *, keep_history: bool) -> No
         release=step.release,
         namespace=step.namespace,
         keep_history=keep_history,
-        deadline=HELM_DEADLINE,
+        deadline=hands.seconds,
         on_start=hands.on_start,
     )
 

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from isthmus.clients import kinds, kube, redactor
-from isthmus.engine import bundle
+from isthmus.engine import bundle, hidden
 from isthmus.engine import world as worlds
 from isthmus.model import app as apps
 from isthmus.model import errors
 from isthmus.model import secrets as literal
-from isthmus.rollout import manifest
-from isthmus.rollout import plan as plans
+from isthmus.rollout import manifest, observed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,22 +30,14 @@ Json = dict[str, Any]
 
 # Helm is a process of its own that uses a whole core: more of them than cores only wait for each other.
 AT_ONCE = max(2, os.cpu_count() or 2)
-HIDDEN = "hidden"
-"""Key of a bundle's metadata: the secret strings, so that a resumed operation redacts them as well."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Wanted:
     """What one cluster shall get: the bundle that is pinned, and what the chart renders from it."""
 
     bundle: bundle.Bundle
-    rendered: plans.Rendered
+    rendered: observed.Rendered
     secrets: redactor.Redactor
-
-
-def hidden_in(pinned: bundle.Bundle) -> redactor.Redactor:
-    """Return the redactor for what is secret in a bundle."""
-    return redactor.Redactor.of(json.loads(pinned.metadata.get(HIDDEN, "[]")))
 
 
 async def archive(world: worlds.World, app: apps.App, folder: Path) -> bytes:
@@ -65,7 +56,7 @@ async def gather(
 
     async def one(name: str) -> Wanted:
         values, secrets = await _values(world.cluster(name), app, name)
-        pinned = bundle.Bundle(archive=chart, values=values, metadata={HIDDEN: json.dumps(secrets)})
+        pinned = bundle.Bundle(archive=chart, values=values, metadata={hidden.HIDDEN: json.dumps(secrets)})
         return await render(
             world, pinned, release=app.release, namespace=app.namespace, cluster=name, gate=gate
         )
@@ -85,7 +76,7 @@ async def render(
     """Render a bundle twice for one cluster, as that cluster's version and API groups have it."""
     server = world.cluster(cluster)
     version, groups = await asyncio.gather(server.server_version(), server.api_versions())
-    hidden = hidden_in(pinned)
+    secret = hidden.of(pinned)
 
     async def once() -> tuple[Json, ...]:
         async with gate:
@@ -96,15 +87,19 @@ async def render(
                 values=pinned.values,
                 kube_version=version,
                 api_versions=groups,
-                redactor=hidden,
+                redactor=secret,
             )
         return manifest.split(found.manifest)
 
-    first, second = await asyncio.gather(once(), once())
+    try:
+        first, second = await asyncio.gather(once(), once())
+    except errors.InputError as error:
+        where = f"cluster {cluster}, release {release}"  # each cluster has values of its own
+        raise errors.InputError(error.what, where=where, why=error.why, remedy=error.remedy) from error
     return Wanted(
         bundle=pinned,
-        rendered=plans.Rendered(bundle=pinned.digest, first=first, second=second),
-        secrets=hidden,
+        rendered=observed.Rendered(bundle=pinned.digest, first=first, second=second),
+        secrets=secret,
     )
 
 

@@ -104,12 +104,16 @@ class Event:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Operation:
-    """A plan on its way: runs forward, runs back, gates passed, and its story."""
+    """A plan on its way: runs forward, runs back, gates passed, and its story.
+
+    `worker` names the process that worked on it last, as the lock names its holder.
+    """
 
     id: str
     plan: plans.Plan
     user: str
     started: str
+    worker: str = ""
     phase: Phase = Phase.FORWARD
     outcome: Outcome | None = None
     reason: str = ""
@@ -123,6 +127,16 @@ class Operation:
     def is_finished(self) -> bool:
         """Say whether the App is free for another operation."""
         return self.phase is Phase.FINISHED
+
+    @property
+    def is_closed(self) -> bool:
+        """Say whether somebody gave the App free although a cluster could not be taken back."""
+        return self.is_finished and self.outcome is Outcome.NEEDS_HUMAN
+
+    @property
+    def is_at_work(self) -> bool:
+        """Say whether a process was writing when the journal was last written; else it rests."""
+        return self.phase in {Phase.FORWARD, Phase.UNDOING}
 
     def run(self, cluster: str) -> Run:
         """Return the forward run of a cluster."""
@@ -167,6 +181,7 @@ class Operation:
             plan=plans.Plan.from_json(body["plan"]),
             user=body["user"],
             started=body["started"],
+            worker=str(body.get("worker", "")),
             phase=Phase(body["phase"]),
             outcome=Outcome(body["outcome"]) if body["outcome"] else None,
             reason=body["reason"],
@@ -178,27 +193,32 @@ class Operation:
         )
 
 
-def begin(plan: plans.Plan, *, identity: str, user: str, now: str) -> Operation:
+def begin(plan: plans.Plan, *, identity: str, user: str, now: str, worker: str = "") -> Operation:
     """Return a new operation with every step planned."""
     runs = tuple(
         Run(cluster=step.cluster, wave=number, action=step.action)
         for number, wave in enumerate(plan.waves)
         for step in wave
     )
-    return Operation(id=identity, plan=plan, user=user, started=now, runs=runs)
+    return Operation(id=identity, plan=plan, user=user, started=now, worker=worker, runs=runs)
 
 
 def retried(current: Operation) -> Operation:
-    """Return a held operation as it is tried again: what failed is planned anew, and need not be back."""
-    failed = {run.cluster for run in current.runs if run.state is State.FAILED}
-    runs = tuple(
-        dataclasses.replace(run, state=State.PLANNED, revision=None, ended=None, message="")
-        if run.cluster in failed
-        else run
-        for run in current.runs
+    """Return a held operation as it is tried again.
+
+    Runs that failed or were taken back are planned anew, and a gate that did not open waits anew.
+    """
+    again = {run.cluster for run in current.runs if run.state is State.FAILED}
+    again |= {run.cluster for run in current.undo}
+    runs = tuple(_anew(run) if run.cluster in again else run for run in current.runs)
+    passages = tuple(one for one in current.passages if one.ended is not None)
+    return dataclasses.replace(
+        current, phase=Phase.FORWARD, outcome=None, reason="", runs=runs, undo=(), passages=passages
     )
-    undo = tuple(run for run in current.undo if run.cluster not in failed)
-    return dataclasses.replace(current, phase=Phase.FORWARD, outcome=None, reason="", runs=runs, undo=undo)
+
+
+def _anew(run: Run) -> Run:
+    return dataclasses.replace(run, state=State.PLANNED, revision=None, ended=None, message="", helm="")
 
 
 def _changed(runs: tuple[Run, ...], cluster: str, fields: Mapping[str, Any]) -> tuple[Run, ...]:

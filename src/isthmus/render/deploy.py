@@ -1,9 +1,11 @@
-"""Deploy plans, status and history as text for people."""
+"""Deploy plans, status and history as text for people; times are UTC, as in the journal."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import datetime as dt
+from typing import TYPE_CHECKING, Any
 
+from isthmus.model import app as apps
 from isthmus.model import operation, plan
 from isthmus.render import table
 
@@ -11,32 +13,39 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SIGN = {plan.Verb.CREATE: "+", plan.Verb.UPDATE: "~", plan.Verb.DELETE: "-"}
-ON_DELETE = "when its pods are deleted"
 FIELDS = 3
 """Changed fields named per object; `-o json` has all of them."""
+WHEN = {
+    apps.OnFailure.ROLLBACK_ALL: "The way back, when a required cluster or a gate fails",
+    apps.OnFailure.ROLLBACK_FAILED: "The way back of a cluster that fails; of all by `isthmus deploy abort`",
+    apps.OnFailure.HOLD: "The way back, by `isthmus deploy abort`; a failure only holds",
+}
 
 
-def plan_text(made: plan.Plan) -> str:
+def plan_text(made: plan.Plan, *, width: int = table.WIDTH) -> str:
     """Return the whole preview: what changes where, what restarts in which order, and the way back."""
-    lines = [_head(made), ""]
     rows = [
         row for number, wave in enumerate(made.waves) for step in wave for row in _step_rows(number, step)
     ]
-    lines.extend(table.columns(rows, ("WAVE", "CLUSTER", "RELEASE", "OBJECT", "CHANGE")))
-    lines.extend(_restarts(made))
-    lines.extend(_way_back(made))
-    for name, why in made.left_out:
-        lines.append(f"Left out: {name} ({why})")
+    lines = [*table.wrapped(_head(made), width=width), ""]
+    lines.extend(table.columns(rows, ("WAVE", "CLUSTER", "RELEASE", "OBJECT", "CHANGE"), width=width))
+    lines.extend(_restarts(made, width))
+    lines.extend(_stays(made, width))
+    lines.extend(_way_back(made, width))
+    if made.left_out:
+        lines.extend(["", "Left out, because they do not answer and are not required:"])
+        lines.extend(table.columns([(f"  {name}", why) for name, why in made.left_out], width=width))
     return "\n".join(lines)
 
 
 def _head(made: plan.Plan) -> str:
-    names = f"{made.namespace}/{made.app}"
     gates = ", ".join(str(gate) for gate in made.gates) or "none"
     clusters, waves = len(made.steps), len(made.waves)
+    changing = sum(step.action is not plan.Action.KEEP for step in made.steps)
     return (
-        f"{made.intent} {names}: {clusters} {_plural(clusters, 'cluster')} in "
-        f"{waves} {_plural(waves, 'wave')}, gates after each wave: {gates}; on failure: {made.on_failure}"
+        f"{made.intent} {made.namespace}/{made.app}: {changing} of {clusters} {_plural(clusters, 'cluster')} "
+        f"change, in {waves} {_plural(waves, 'wave')}; gates after each wave: {gates}; "
+        f"on failure: {made.on_failure}"
     )
 
 
@@ -60,8 +69,8 @@ def _action(step: plan.Step) -> str:
         return "install"
     if step.action is plan.Action.UNINSTALL:
         return f"uninstall {step.revision or ''}".strip()
-    goal = f"as {step.target}" if step.target else ""
-    return f"{step.action} {step.revision} → {(step.revision or 0) + 1} {goal}".strip()
+    goal = f"to {step.target}" if step.target else f"{step.revision} → new"
+    return f"{step.action} {goal}".strip()
 
 
 def _change(change: plan.Change) -> tuple[str, str]:
@@ -72,33 +81,49 @@ def _change(change: plan.Change) -> tuple[str, str]:
     return label, ", ".join(change.fields[:FIELDS]) + (f" and {more} more" if more > 0 else "")
 
 
-def _restarts(made: plan.Plan) -> list[str]:
-    lines = [
-        f"  {step.cluster}: {restart.kind} {restart.name}: {', then '.join(restart.pods) or ON_DELETE}"
+def _restarts(made: plan.Plan, width: int) -> list[str]:
+    rows = [
+        (f"  {step.cluster}", f"{restart.kind} {restart.name}", _order(restart))
         for step in made.steps
         for restart in step.restarts
     ]
-    return ["", "Pods that restart, in order:", *lines] if lines else []
+    return ["", "Pods that restart, in order:", *table.columns(rows, width=width)] if rows else []
 
 
-def _way_back(made: plan.Plan) -> list[str]:
+def _order(restart: plan.Restart) -> str:
+    return ", then ".join(restart.pods) or "when its pods are deleted"
+
+
+def _stays(made: plan.Plan, width: int) -> list[str]:
+    rows = [
+        (f"  {step.cluster}", ", ".join(step.stays))
+        for step in made.steps
+        if step.action is plan.Action.UNINSTALL and step.stays
+    ]
+    return (
+        ["", "What stays behind, and is yours to delete:", *table.columns(rows, width=width)] if rows else []
+    )
+
+
+def _way_back(made: plan.Plan, width: int) -> list[str]:
     """Say how the operation would be taken back, before it begins."""
-    lines: list[str] = []
-    for wave in reversed(made.waves):
-        names = [_undo(step) for step in wave if step.action is not plan.Action.KEEP]
-        if names:
-            lines.append(f"  {len(lines) + 1}. {'; '.join(names)}")
-    if not lines:
+    waves = [[step for step in wave if step.action is not plan.Action.KEEP] for wave in reversed(made.waves)]
+    rows = [
+        (f"  {number}." if place == 0 else "", step.cluster, _undo(step))
+        for number, wave in enumerate((wave for wave in waves if wave), start=1)
+        for place, step in enumerate(wave)
+    ]
+    if not rows:
         return []
-    return ["", "The way back, if it is needed (no approval, no bake; ready per cluster):", *lines]
+    head = f"{WHEN[made.on_failure]} (no approval, no bake; ready per cluster):"
+    return ["", *table.wrapped(head, width=width), *table.columns(rows, width=width)]
 
 
 def _undo(step: plan.Step) -> str:
     if step.undo is plan.Action.UNINSTALL:
-        stays = f" (stays: {', '.join(step.stays)})" if step.stays else ""
-        return f"{step.cluster}: uninstall{stays}"
-    points = f" (point of no return: {', '.join(step.no_return)})" if step.no_return else ""
-    return f"{step.cluster}: back to revision {step.revision}{points}"
+        return "uninstall" + (f"; stays: {', '.join(step.stays)}" if step.stays else "")
+    points = f"; point of no return: {', '.join(step.no_return)}" if step.no_return else ""
+    return f"back to revision {step.revision}{points}"
 
 
 def event_text(event: operation.Event) -> str:
@@ -107,58 +132,86 @@ def event_text(event: operation.Event) -> str:
     return f"{event.at[11:19]}  {place:<12} {event.text}"
 
 
-def history_text(operations: Sequence[operation.Operation]) -> str:
+def history_text(operations: Sequence[operation.Operation], *, width: int = table.WIDTH) -> str:
     """Return one line per operation, newest last."""
     if not operations:
         return "no operation yet"
     rows = [
-        (one.id, str(one.plan.intent), one.user, one.started, _how(one), table.shorten(one.reason, 70))
+        (
+            one.id,
+            str(one.plan.intent),
+            table.shorten(one.user, 16),
+            f"{one.started[:10]} {one.started[11:16]}",
+            _took(one.started, one.ended),
+            how(one),
+            table.shorten(one.reason, 2 * table.LEAST),
+        )
         for one in operations
     ]
-    return "\n".join(table.columns(rows, ("OPERATION", "VERB", "BY", "STARTED", "OUTCOME", "WHY")))
+    header = ("OPERATION", "VERB", "BY", "STARTED (UTC)", "TOOK", "OUTCOME", "WHY")
+    return "\n".join(table.columns(rows, header, width=width))
 
 
-def _how(one: operation.Operation) -> str:
+def how(one: operation.Operation) -> str:
+    """Return how an operation ended, or where it stands."""
     return str(one.outcome) if one.outcome is not None else str(one.phase)
 
 
-def operation_text(one: operation.Operation) -> str:
+def operation_text(one: operation.Operation, *, width: int = table.WIDTH) -> str:
     """Return an operation cluster by cluster, forward and back."""
     back = {run.cluster: run for run in one.undo}
-    rows = [
-        (
-            str(run.wave + 1),
-            run.cluster,
-            f"{run.action} {run.state}",
-            str(run.revision or "-"),
-            _back_text(back.get(run.cluster)),
-            table.shorten(run.message, 60),
-        )
-        for run in one.runs
-    ]
-    head = f"Operation {one.id}: {one.plan.intent} by {one.user}, {_how(one)}" + (
-        f" ({one.reason})" if one.reason else ""
-    )
-    return "\n".join(
-        [head, *table.columns(rows, ("WAVE", "CLUSTER", "FORWARD", "REVISION", "BACK", "LAST SEEN"))]
+    rows = [_run_row(run, back.get(run.cluster)) for run in one.runs]
+    lines = [f"Operation {one.id}: {one.plan.intent} by {one.user}, {how(one)}"]
+    if one.reason:
+        lines.extend(table.wrapped(one.reason, indent="  ", width=width))
+    header = ("WAVE", "CLUSTER", "FORWARD", "BACK", "REVISION", "TOOK", "LAST SEEN")
+    return "\n".join([*lines, *table.columns(rows, header, width=width)])
+
+
+def story_text(one: operation.Operation, *, width: int = table.WIDTH) -> str:
+    """Return an operation with every line of its story."""
+    return "\n".join([operation_text(one, width=width), "", *(event_text(event) for event in one.events)])
+
+
+def _run_row(run: operation.Run, back: operation.Run | None) -> tuple[str, ...]:
+    last = back if back is not None and back.state is not operation.State.PLANNED else run
+    message = run.message
+    if back is not None and back.message:
+        message = f"{run.message}; then {back.message}" if run.message else back.message
+    return (
+        str(run.wave + 1),
+        run.cluster,
+        f"{run.action} {run.state}",
+        f"{back.action} {back.state}" if back is not None else "-",
+        str(last.revision or "-"),
+        _took(run.started, last.ended),
+        message or "-",
     )
 
 
-def _back_text(run: operation.Run | None) -> str:
-    if run is None:
+def _took(started: str | None, ended: str | None) -> str:
+    if not started or not ended:
         return "-"
-    return f"{run.action} {run.state}" + (f" (as {run.revision})" if run.revision else "")
+    seconds = int((_moment(ended) - _moment(started)).total_seconds())
+    return f"{seconds}s" if seconds < 120 else f"{seconds // 60}m{seconds % 60:02}s"
 
 
-def status_text(body: Mapping[str, object], clusters: Sequence[Mapping[str, object]]) -> str:
-    """Return how the App stands in every cluster."""
-    rows = [
-        tuple(
-            str(one.get(field) or "-")
-            for field in ("cluster", "revision", "status", "ready", "modified", "message")
-        )
-        for one in clusters
-    ]
-    lines = [f"App {body['namespace']}/{body['app']}"]
-    lines.extend(table.columns(rows, ("CLUSTER", "REVISION", "RELEASE", "READY", "CHANGED", "WHAT")))
+def _moment(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text)
+
+
+def status_text(body: Mapping[str, Any], *, width: int = table.WIDTH) -> str:
+    """Return how the App stands in every cluster, who holds the lock, and what is unfinished."""
+    fields = ("cluster", "revision", "status", "chart", "ready", "modified", "message")
+    rows = [tuple(str(one.get(field) or "-") for field in fields) for one in body["clusters"]]
+    header = ("CLUSTER", "REVISION", "RELEASE", "CHART", "READY", "CHANGED (UTC)", "WHAT")
+    lines = [f"App {body['namespace']}/{body['app']}", *table.columns(rows, header, width=width)]
+    if body["error"]:
+        lines.extend(["", *table.wrapped(f"no majority of voters answers: {body['error']}", width=width)])
+    if body["lock"]:
+        lock = body["lock"]
+        lines.extend(["", *table.wrapped(f"locked by {lock['holder']} since {lock['since']}", width=width)])
+    if body["operation"]:
+        current = operation.Operation.from_json(body["operation"])
+        lines.extend(["", operation_text(current, width=width)])
     return "\n".join(lines)

@@ -78,8 +78,8 @@ def undo_runs(current: operation.Operation, only: tuple[str, ...] | None = None)
     before = {run.cluster: run for run in current.undo}
     order = undo_order(current, only)
     fresh = [
-        operation.Run(cluster=name, wave=number, action=current.plan.step(name).undo)
-        for number, names in enumerate(order)
+        operation.Run(cluster=name, wave=current.run(name).wave, action=current.plan.step(name).undo)
+        for names in order
         for name in names
     ]
     kept = [run for run in current.undo if run.cluster not in {one.cluster for one in fresh}]
