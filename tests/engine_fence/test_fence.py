@@ -392,6 +392,37 @@ def test_a_user_who_may_not_grant_rights_uses_what_an_administrator_made() -> No
     in_world(story)
 
 
+def test_a_successor_that_died_while_it_waited_leaves_the_wait_to_the_next() -> None:
+    async def story(world: World) -> None:
+        def is_gone(holder: str) -> bool:
+            return holder == "second"  # the first is only frozen
+
+        async def take(token: int, holder: str, process: memory.Process) -> fence.Credential:
+            return await fence.take(
+                world.api(process),
+                key=KEY,
+                token=token,
+                operation="op",
+                clock=process,
+                holder=holder,
+                is_gone=is_gone,
+            )
+
+        await take(1, "first", memory.Process())
+        second = memory.Process()
+        dying = asyncio.create_task(take(2, "second", second))
+        await asyncio.sleep(5)
+        second.crash()
+        with pytest.raises(memory.CrashedError):
+            await dying
+        began = now()
+        await take(3, "third", memory.Process())
+        assert now() - began >= 45
+        assert "isthmus.dev/unsettled" not in world.secret()["metadata"]["annotations"]
+
+    in_world(story)
+
+
 def test_a_missing_account_of_the_app_is_named_with_the_way_out() -> None:
     async def story(world: World) -> errors.DeniedError:
         with pytest.raises(errors.DeniedError) as caught:

@@ -49,6 +49,8 @@ RELEASED = "isthmus.dev/released"
 HOUR = 3600  # seconds
 HOLDER = "isthmus.dev/holder"
 """Annotation of the Secret: the process that writes with its token."""
+UNSETTLED = "isthmus.dev/unsettled"
+"""Annotation of the Secret while its holder still waits for predecessors: they outlive it if it dies."""
 SETTLE = 11.0  # seconds; API servers cache a good token about 10 s, each server behind one address by itself
 UNDER_WAY = 34.0  # seconds; how long a write that was let in may still wait for its body (apiserver, rest.go)
 REFUSED = 60.0  # seconds in which the old token must have been refused
@@ -121,11 +123,20 @@ async def take(
         account=account,
         clock=clock,
         seconds=seconds,
+        is_settled=not ended,
     )
     if ended:
         settle = SETTLE if all(is_gone(one.holder) for one in ended) else SETTLE + UNDER_WAY
         tell(settle)
         await _until_refused(cluster, ended, clock, settle)
+        await _change_secret(
+            cluster,
+            credential.secret,
+            account.namespace,
+            credential.uid,
+            text=credential.token,
+            is_settled=True,
+        )
     return credential
 
 
@@ -196,7 +207,8 @@ async def _replace_secret(
         if found is not None:
             _check_number(cluster.name, found, token)
             if not _is_released(found):  # also where another deletes it first: a second wait does no harm
-                ended.append(_Ended(clock.monotonic(), _stored_token(found), _annotation(found, HOLDER)))
+                holder_before = "" if _annotation(found, UNSETTLED) else _annotation(found, HOLDER)
+                ended.append(_Ended(clock.monotonic(), _stored_token(found), holder_before))
             if not await _delete(cluster, found):
                 continue
         elif not is_first:
@@ -205,6 +217,7 @@ async def _replace_secret(
         try:
             body = _secret(name, key, token, operation, namespace, is_released=is_released)
             body["metadata"]["annotations"] |= {HOLDER: holder} if holder else {}
+            body["metadata"]["annotations"] |= {} if is_first or is_released else {UNSETTLED: "true"}
             created = await cluster.create(kinds.SECRET, body, namespace=namespace)
         except errors.ConflictError:
             continue
@@ -248,6 +261,7 @@ async def _issue(
     account: Account,
     clock: clocks.Clock,
     seconds: int,
+    is_settled: bool = False,
 ) -> Credential:
     """Issue a token bound to our Secret, and store it there before anybody uses it."""
     name, asked = f"fence.{key}", clock.now()
@@ -256,7 +270,7 @@ async def _issue(
     except (errors.ConflictError, errors.DeniedError):
         await _own_secret(cluster, name, account.namespace, uid)  # FencedError when that was the reason
         raise
-    await _change_secret(cluster, name, account.namespace, uid, text=text)
+    await _change_secret(cluster, name, account.namespace, uid, text=text, is_settled=is_settled)
     return Credential(
         cluster=cluster.name,
         key=key,
@@ -270,10 +284,14 @@ async def _issue(
     )
 
 
-async def _change_secret(cluster: voting.Api, name: str, namespace: str, uid: str, *, text: str) -> None:
+async def _change_secret(
+    cluster: voting.Api, name: str, namespace: str, uid: str, *, text: str, is_settled: bool = False
+) -> None:
     """Store a token's text in our Secret; without one mark it as released."""
     for _ in range(TRIES):
         secret = await _own_secret(cluster, name, namespace, uid)
+        if is_settled:
+            (secret["metadata"].get("annotations") or {}).pop(UNSETTLED, None)
         if text:
             secret["data"] = {"token": base64.b64encode(text.encode()).decode()}
         else:
