@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from isthmus.engine.voters import Json
 
 _FORM = b"isthmus bundle 1\n"
+_HEAD, _PIECE = "bundle", "bundle-piece"
+"""Components in labels: heads are small, so that they can be listed apart from what they lead to."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,8 +56,8 @@ async def store(cluster: voting.Api, bundle: Bundle, key: str) -> str:
     pieces = [blob[at : at + voting.CHUNK] for at in range(0, len(blob), voting.CHUNK)]
     about = json.dumps({"digest": mark, "parts": len(pieces), "metadata": dict(bundle.metadata)}, indent=1)
     for number, piece in enumerate(pieces):
-        await _create(cluster, f"{name(mark)}.{number}", key, {"piece": piece})
-    await _create(cluster, name(mark), key, {"bundle.json": about.encode()})
+        await _create(cluster, f"{name(mark)}.{number}", key, _PIECE, {"piece": piece})
+    await _create(cluster, name(mark), key, _HEAD, {"bundle.json": about.encode()})
     return mark
 
 
@@ -80,6 +82,16 @@ async def load(cluster: voting.Api, digest: str) -> Bundle:
     if bundle.digest != digest:
         raise _broken(cluster.name, digest, "its content has another digest")
     return bundle
+
+
+async def heads(cluster: voting.Api, key: str) -> list[Mapping[str, str]]:
+    """Return the metadata of every bundle of an App that the cluster keeps."""
+    labels = f"{voting.COMPONENT}={_HEAD},{voting.APP}={key}"
+    found: list[Mapping[str, str]] = []
+    for head in await cluster.list(kinds.SECRET, voting.NAMESPACE, labels=labels):
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # one that is damaged has nothing to tell
+            found.append(dict(json.loads(_bytes(head, "bundle.json"))["metadata"]))
+    return found
 
 
 async def delete(cluster: voting.Api, digest: str) -> bool:
@@ -109,12 +121,14 @@ def _bytes(secret: Json | None, field: str) -> bytes:
     return base64.b64decode(secret["data"][field], validate=True)
 
 
-async def _create(cluster: voting.Api, label: str, key: str, data: Mapping[str, bytes]) -> None:
+async def _create(
+    cluster: voting.Api, label: str, key: str, component: str, data: Mapping[str, bytes]
+) -> None:
     body = {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
-        "metadata": voting.metadata(label, key, component="bundle"),
+        "metadata": voting.metadata(label, key, component=component),
         "data": {field: base64.b64encode(value).decode() for field, value in data.items()},
         "immutable": True,
     }

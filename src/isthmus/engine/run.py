@@ -14,6 +14,9 @@ from isthmus.engine import work as works
 from isthmus.model import errors, operation, plan
 from isthmus.rollout import decide
 
+_NOT_BACK = "; not taken back: "
+"""Parts the cause of a rollback from the clusters it could not take back, in an operation's reason."""
+
 
 async def run(current: operation.Operation, rights: session.Session) -> operation.Operation:
     """Run to an outcome, or to where a person has to act; return the operation as journalled last."""
@@ -31,7 +34,7 @@ async def run(current: operation.Operation, rights: session.Session) -> operatio
 async def _run(work: works.Work) -> None:
     await work.hear()
     if work.current.phase in (operation.Phase.UNDOING, operation.Phase.NEEDS_HUMAN):
-        await _undo(work, work.current.reason)
+        await _undo(work, work.current.reason.partition(_NOT_BACK)[0])
         return
     try:
         await _forward(work)
@@ -90,7 +93,7 @@ async def _undo(work: works.Work, reason: str) -> None:
     if not stuck:
         await _finish(work, operation.Phase.FINISHED, operation.Outcome.ROLLED_BACK, reason)
         return
-    said = f"{reason}; not taken back: {', '.join(stuck)}; then: isthmus deploy resume {work.plan.app}"
+    said = f"{reason}{_NOT_BACK}{', '.join(stuck)}; then: isthmus deploy resume {work.plan.app}"
     await _finish(work, operation.Phase.NEEDS_HUMAN, operation.Outcome.NEEDS_HUMAN, said)
 
 

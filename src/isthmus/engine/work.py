@@ -23,6 +23,8 @@ PATIENCE = 30.0
 """Seconds that an optional or catch-up cluster may be silent before it is left behind."""
 RETRY = 2.0
 """Seconds between tries of a cluster that does not answer; the step's deadline ends them."""
+HELM_LEAST = 5.0
+"""Seconds that helm gets even where the step's time is up: a server that answers takes less than one."""
 LISTEN = 2.0
 """Seconds between looks for pause, abort and skip."""
 
@@ -105,6 +107,10 @@ class Work:
         if text:
             self.world.report(event)
 
+    def told(self, error: errors.IsthmusError, cluster: str) -> str:
+        """Return an error's words for a cluster's result, without secrets, with the place if it is another."""
+        return self.world.secrets.clean(error.brief if error.where == cluster else str(error))
+
     def say(self, text: str, cluster: str = "") -> None:
         """Tell what is waited for; it belongs to the moment and not to the journal."""
         self.world.report(self._event(text, cluster, "wait"))
@@ -140,8 +146,8 @@ class Work:
             await self.clock.sleep(LISTEN)
             await self.hear()
 
-    async def hands(self, step: plans.Step) -> steps.Hands:
-        """Return what a step works with in its cluster."""
+    async def hands(self, step: plans.Step, deadline: float | None = None) -> steps.Hands:
+        """Return what a step works with in its cluster, until the deadline (monotonic seconds)."""
         name = step.cluster
         server = await self.rights.server(name)
 
@@ -157,8 +163,12 @@ class Work:
             helm=self.world.tool,
             operation=self.current.id,
             on_start=started,
+            seconds=steps.HELM_DEADLINE if deadline is None else self._helm_time(deadline),
             say=lambda text: self.say(text, name),
         )
+
+    def _helm_time(self, deadline: float) -> float:
+        return min(steps.HELM_DEADLINE, max(HELM_LEAST, deadline - self.clock.monotonic()))
 
     async def answering(self, step: plans.Step, deadline: float, work: Callable[[], Awaitable[None]]) -> None:
         """Run a step's work again while its cluster does not answer, until the deadline (monotonic)."""
@@ -166,12 +176,12 @@ class Work:
         while True:
             try:
                 return await work()
-            except errors.ToolError as error:
+            except (errors.ToolError, errors.DeadlineError) as error:
                 # helm's words about a lost connection are its own: ask the server itself whether it is there
                 silent = await self._silence(step)
                 if silent is None:
                     raise
-                why = f"{silent} (helm: {error.why})"
+                why = f"{silent} ({error.brief})"
             except errors.UnreachableError as error:
                 why = str(error)
             now = self.clock.monotonic()
