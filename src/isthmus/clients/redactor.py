@@ -8,12 +8,15 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MASK = "***"
+_GO = {"<": r"\u003c", ">": r"\u003e", "&": r"\u0026"}
+"""What Go's JSON escapes beyond JSON's own needs."""
 SHORTEST = 4  # characters; shorter strings ("no", "on") would blank ordinary words
 
 
@@ -25,7 +28,7 @@ class Redactor:
 
     @classmethod
     def of(cls, secrets: Iterable[str]) -> Redactor:
-        """Return a redactor for the strings, their lines, and both as JSON, Go and base64 write them."""
+        """Return a redactor for the strings and their lines, as JSON, Go, YAML, URLs and base64 have them."""
         forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
         return cls(tuple(sorted(forms, key=lambda form: (-len(form), form))))  # the longest match goes first
 
@@ -51,9 +54,30 @@ def _forms(secret: str) -> Iterator[str]:
         if len(part) < SHORTEST:
             continue
         yield part
-        yield json.dumps(part)[1:-1]
-        yield json.dumps(part, ensure_ascii=False)[1:-1]
-        yield base64.b64encode(part.encode()).decode()
+        yield from _quoted(part)
+        yield from _encoded(part.encode())
+
+
+def _quoted(part: str) -> Iterator[str]:
+    for text in (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1]):
+        yield text
+        yield "".join(_GO.get(letter, letter) for letter in text)
+    yield part.replace("'", "''")  # YAML between single quotes
+    yield urllib.parse.quote(part, safe="")
+    yield urllib.parse.quote_plus(part)
+
+
+def _encoded(raw: bytes) -> Iterator[str]:
+    """Yield base64 of the bytes, alone and in the middle of others: three bytes make four letters.
+
+    Letters at the edges depend on the neighbours too: inside a longer text only those between are known.
+    """
+    for alphabet in (base64.b64encode, base64.urlsafe_b64encode):
+        yield alphabet(raw).decode()
+        for lead in range(3):
+            inner = alphabet(b"\0" * lead + raw).decode().rstrip("=")
+            first, last = (0, 2, 3)[lead], (8 * (lead + len(raw))) // 6
+            yield inner[first:last]
 
 
 def _strings(values: Any) -> Iterator[str]:
