@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= logical
 
-.PHONY: help setup binaries test demo lint types bench docs-check lock clean
+.PHONY: help setup binaries test demo lint style rooms tree locks types bench docs-check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,14 +26,22 @@ test: binaries ## do all set-up and run the tests (ARGS="tests/model -x" runs a 
 demo: binaries ## do all set-up and tell the whole story on three real clusters
 	@$(BIN)/isthmus demo
 
-lint: $(READY) ## style, rooms, tree, lock files
-	@echo "ruff: style"
+lint: style rooms tree locks ## style, rooms, tree, lock files
+
+style: $(READY)
+	@echo "ruff: style and format"
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+
+rooms: $(READY)
 	@echo "import-linter: rooms import downwards"
 	@$(BIN)/lint-imports --no-logo
+
+tree: $(READY)
 	@echo "tree: no binaries, no paths of a machine, no index addresses"
 	@$(BIN)/python scripts/check_tree.py
+
+locks: $(READY)
 	@echo "locks: they follow pyproject.toml"
 	@scripts/lock --check
 
