@@ -112,12 +112,17 @@ class Session:
         self.position = (self.held.token if self.held else 0, sequence)
         self.world.point(f"after {label}")
 
-    async def let_go(self) -> None:
-        """Give the lock back cleanly: credentials are marked released first, so a successor need not wait."""
+    async def let_go(self, *, settled: bool = True) -> None:
+        """Give the lock back; credentials are marked released first, so that a successor need not wait.
+
+        Not so when the work was not `settled` (cancelled, or overtaken): a request that a slow webhook holds
+        may still land, so the successor has to wait until the credential is refused.
+        """
         if self.journal is not None:
             with contextlib.suppress(errors.IsthmusError):
                 await self.journal.close(grace=1.0)
-        await worlds.each(tuple(self.credentials), self._release)
+        if settled:
+            await worlds.each(tuple(self.credentials), self._release)
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -244,9 +249,11 @@ async def opened(
 ) -> AsyncIterator[Session]:
     """Open a session: lock, then `check` of the journal (it may refuse), then fences."""
     session = Session(world=world, plan=planned, operation=operation_id)
+    settled = False
     try:
         await session.take_lock(wait=wait)
         check(await journal.read_all(session.voters, session.key, clock=world.clock))
         yield session
+        settled = True
     finally:
-        await asyncio.shield(asyncio.create_task(session.let_go()))
+        await asyncio.shield(asyncio.create_task(session.let_go(settled=settled)))
