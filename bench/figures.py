@@ -71,14 +71,23 @@ def _rollout(bench: world.World, lab: world.Lab, count: int) -> list[Row]:
     singles = [_upgraded(bench, functools.partial(bench.helm, lab, context)) for context in contexts]
     alone = max(single.seconds for single in singles)
     ours = _upgraded(bench, lambda: bench.deploy(lab))
-    theirs = _upgraded(bench, lambda: bench.helmfile(lab))
     return [
         Row(f"slowest single helm upgrade --wait of {count}", seconds(alone)),
-        Row(f"helmfile sync, {count} releases at once", seconds(theirs.seconds), "", cpu(theirs)),
         Row(f"deploy up, {count} clusters in one wave", seconds(ours.seconds), "", cpu(ours)),
         Row("  over the slowest single helm", ratio(ours.seconds, alone), "1.25 ×"),
-        Row("  over helmfile", ratio(ours.seconds, theirs.seconds)),
         Row("  peak memory", mebibytes(ours.peak)),
+        *_helmfile(bench, lab, ours),
+    ]
+
+
+def _helmfile(bench: world.World, lab: world.Lab, ours: clock.Run) -> list[Row]:
+    what = f"helmfile sync, {len(lab.contexts)} releases at once"
+    if not world.is_built("helmfile"):
+        return [Row(what, "not here", "", "isthmus lab build helmfile")]
+    theirs = _upgraded(bench, lambda: bench.helmfile(lab))
+    return [
+        Row(what, seconds(theirs.seconds), "", cpu(theirs)),
+        Row("  deploy up over helmfile", ratio(ours.seconds, theirs.seconds)),
     ]
 
 

@@ -135,6 +135,11 @@ class World:
         }
 
 
+def is_built(name: str) -> bool:
+    """Say whether a program is here."""
+    return binaries.find(name) is not None
+
+
 def program(name: str) -> Path:
     """Return a program that the lab builds."""
     found = binaries.find(name)
