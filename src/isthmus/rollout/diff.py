@@ -15,8 +15,15 @@ from isthmus.rollout import manifest
 Json = Mapping[str, Any]
 
 # Fields that the server sets on every write: no change of the user's.
-_NOISE = ("metadata.managedFields", "metadata.resourceVersion", "metadata.generation", "metadata.uid")
-_NOISE_MORE = ("metadata.creationTimestamp", "metadata.selfLink", "status")
+_NOISE = (
+    "metadata.creationTimestamp",
+    "metadata.generation",
+    "metadata.managedFields",
+    "metadata.resourceVersion",
+    "metadata.selfLink",
+    "metadata.uid",
+    "status",
+)
 _TEMPLATE = "spec.template."
 _ROLLING = frozenset({"StatefulSet", "Deployment", "DaemonSet"})
 
@@ -82,19 +89,20 @@ def _claims_go(body: Json) -> bool:
 
 
 def _order(body: Json) -> tuple[str, ...]:
-    name = manifest.ref(body).name
-    replicas = (body.get("spec") or {}).get("replicas", 1)
-    if body.get("kind") != "StatefulSet":
-        return (
-            (f"{replicas} pods, old ones as new ones become available",)
-            if body.get("kind") == "Deployment"
-            else ()
-        )
-    strategy = (body.get("spec") or {}).get("updateStrategy") or {}
+    """Return the pods as they go; none where they wait until somebody deletes them."""
+    name, spec = manifest.ref(body).name, body.get("spec") or {}
+    strategy = spec.get("updateStrategy") or {}
+    replicas = spec.get("replicas", 1)
+    if body.get("kind") == "Deployment":
+        return (f"{replicas} pods, old ones as new ones become available",)
     if strategy.get("type") == "OnDelete":
         return ()
+    if body.get("kind") == "DaemonSet":
+        return ("its pod on one node after another",)
+    # Both count from the first ordinal: Kubernetes docs, StatefulSet, "Start ordinal" and "Partitioned".
+    start = (spec.get("ordinals") or {}).get("start") or 0
     partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
-    return tuple(f"{name}-{number}" for number in range(replicas - 1, partition - 1, -1))
+    return tuple(f"{name}-{start + number}" for number in range(replicas - 1, partition - 1, -1))
 
 
 def _identity(body: Json) -> tuple[str, str | None, str]:
@@ -104,4 +112,4 @@ def _identity(body: Json) -> tuple[str, str | None, str]:
 
 
 def _is_noise(path: str) -> bool:
-    return path.startswith((*_NOISE, *_NOISE_MORE))
+    return any(path == noise or path.startswith((f"{noise}.", f"{noise}[")) for noise in _NOISE)

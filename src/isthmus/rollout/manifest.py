@@ -35,7 +35,9 @@ def split(text: str) -> tuple[Json, ...]:
     found: list[Json] = []
     for document in yaml.load_all(text, Loader=_LOADER):
         if isinstance(document, dict) and document.get("kind"):
-            found.extend(document.get("items") or [] if document["kind"].endswith("List") else [document])
+            items = document.get("items")
+            is_list = document["kind"].endswith("List") and isinstance(items, list)
+            found.extend(items or () if is_list else (document,))
     return tuple(found)
 
 
