@@ -25,13 +25,15 @@ class World:
         self.servers = [memory.Server(name) for name in ("west", "east", "ops")]
         self.dead: set[str] = set()
 
-    def lock(self, user: str, process: memory.Process | None = None) -> lock.Lock:
+    def lock(
+        self, user: str, process: memory.Process | None = None, wire: memory.Wire | None = None
+    ) -> lock.Lock:
         process = process or memory.Process()
         identity = lock.Identity(
             user=user, host="h", pid=1, start_time=1, boot_id="b", pid_namespace="n", operation=f"op-{user}"
         )
         return lock.Lock(
-            [memory.MemoryApi(server, process) for server in self.servers],
+            [memory.MemoryApi(server, process, wire) for server in self.servers],
             KEY,
             identity,
             clock=process,
@@ -88,6 +90,22 @@ def test_a_held_lock_is_refused_with_its_holder_named() -> None:
         "since 2026-01-01T00:00:00.002000Z in east, ops, west"
     )
     assert "deploy abort" in refusal.remedy
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_two_that_reach_for_it_at_once_one_wins_and_the_other_names_it(seed: int) -> None:
+    async def story(world: World) -> None:
+        chance = random.Random(seed)  # noqa: S311 - repeatable
+        wires = [memory.Wire(lambda: chance.uniform(0.001, 0.02)) for _ in range(2)]
+        both = [world.lock(user, wire=wire) for user, wire in zip(("ann", "bob"), wires, strict=True)]
+        found = await asyncio.gather(*(one.acquire(wait=0) for one in both), return_exceptions=True)
+
+        winner = next(n for n, outcome in enumerate(found) if isinstance(outcome, lock.Held))
+        refusal = found[1 - winner]
+        assert isinstance(refusal, errors.ConflictError)
+        assert "held by " + ("ann", "bob")[winner] in refusal.why
+
+    in_world(story)
 
 
 def test_a_released_lock_is_free_at_once_and_its_number_stays() -> None:

@@ -29,6 +29,11 @@ __all__ = ["DURATION", "Held", "Identity", "Lock", "LockView", "Patience", "Reco
 
 DURATION = 15.0  # seconds, as leader election in Kubernetes has it
 READ_DEADLINE = 5.0  # seconds for one voter to answer
+SETTLED = 5.0  # seconds in which one of several that started at once has won and can be named by the others
+
+
+class ContendedError(errors.ConflictError):
+    """Several reach for the lock at once and none has won yet."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,13 +96,13 @@ class Lock:
         A holder on another host that died without a word is seen as gone after its lease's duration: wait
         longer than that to take over from it.
         """
-        limit = self.clock.monotonic() + wait
-        attempt = 0
+        start, attempt = self.clock.monotonic(), 0
         while True:
             outcome = await self._attempt(floor)
             if isinstance(outcome, Held):
                 return outcome
-            left = limit - self.clock.monotonic()
+            patience = max(wait, SETTLED) if isinstance(outcome, ContendedError) else wait
+            left = start + patience - self.clock.monotonic()
             if left <= 0 or isinstance(outcome, errors.DeniedError):
                 raise outcome
             await self.clock.sleep(min(self._patience.pause(attempt, self._rng), left))
@@ -210,7 +215,7 @@ class Lock:
         others = [error for error in votes.failures.values() if not isinstance(error, errors.ConflictError)]
         if others:
             return voting.lacking(f"cannot lock {self.key}", votes, len(self.voters))
-        return errors.ConflictError(
+        return ContendedError(
             f"the lock on {self.key} is contended",
             where=", ".join(sorted(votes.failures)),
             why="another process wrote there at the same time",
