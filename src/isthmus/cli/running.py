@@ -55,10 +55,13 @@ async def run(
     """Draft what the verb wants, show it, ask, and run it; None when there is nothing to do."""
     from isthmus.cli import connection
     from isthmus.engine import draft as drafts
+    from isthmus.engine import operations
 
     wanted, fleet, folder = place.both()
     chosen = place.pick(only, others=verb == "down")
     async with connection.opened(place.voters, with_helm=True) as world:
+        if not (ways.dry_run or ways.wait):
+            await operations.refuse_owned(world, place.voters, place.namespace, place.app)
         if ways.form is output.Output.TEXT:
             typer.echo(f"asking {len(chosen or place.clusters)} clusters…", err=True)
         if verb == "up":
@@ -199,7 +202,7 @@ def finish(ended: operation.Operation | None, form: output.Output, *, good: str 
 
 async def _start(world: worlds.World, draft: drafts.Draft, ways: Ways) -> operation.Operation | None:
     from isthmus.cli import progress
-    from isthmus.engine import deploy
+    from isthmus.engine import deploy, operations
     from isthmus.model import finding
 
     has_errors = finding.has_errors(draft.plan.findings)
@@ -209,6 +212,7 @@ async def _start(world: worlds.World, draft: drafts.Draft, ways: Ways) -> operat
     if ways.dry_run:
         raise typer.Exit(int(errors.Exit.DONE))
     if draft.plan.is_empty:
+        await operations.refuse_owned(world, draft.plan.voters, draft.plan.namespace, draft.plan.app)
         typer.echo("nothing to do: every cluster is as this plan wants it", err=True)
         return None
     _confirm(yes=ways.yes)

@@ -39,7 +39,7 @@ async def start(world: worlds.World, draft: drafts.Draft, *, wait: float = 0.0) 
         draft.plan,
         operation_id=identity,
         wait=wait,
-        check=lambda view: _refuse_owned(view, draft.plan),
+        check=lambda view: operations.check_unowned(view, draft.plan.namespace, draft.plan.app),
     ) as rights:
         drafts.raise_first(_required(await rights.begin(), draft.plan))
         await _level(rights)
@@ -123,18 +123,6 @@ def _new_id(world: worlds.World) -> str:
 
 def _worker(world: worlds.World, operation_id: str) -> str:
     return identities.mine(operation_id, user=world.user).to_text()
-
-
-def _refuse_owned(view: journal.JournalView, planned: plan.Plan) -> None:
-    if view.owner is None:
-        return
-    one = operation.Operation.from_json(view.owner.record)
-    stands = f"{one.phase}: {one.reason}" if one.reason else str(one.phase)
-    raise errors.ConflictError(
-        f"operation {one.id} owns App {planned.namespace}/{planned.app}",
-        why=f"{one.user} began it at {one.started} and it is unfinished ({stands})",
-        remedy="`isthmus deploy resume` brings it to its end, `isthmus deploy abort` takes it back",
-    )
 
 
 async def _refuse_moved(world: worlds.World, planned: plan.Plan) -> None:

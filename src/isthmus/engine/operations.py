@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from isthmus.engine import control, history, journal, session
+from isthmus.engine import control, history, identity, journal, lease, session
 from isthmus.engine import voters as voting
 from isthmus.model import errors, operation
 
@@ -74,6 +74,36 @@ async def read(
     """Return the journal of an App as a majority keeps it."""
     servers = [world.cluster(name) for name, _ in voters]
     return await journal.read_all(servers, voting.app_key(namespace, app), clock=world.clock)
+
+
+async def refuse_owned(
+    world: worlds.World, voters: Sequence[tuple[str, str]], namespace: str, app: str
+) -> None:
+    """Raise when an unfinished operation owns the App: before anything is drafted, or found to be done."""
+    check_unowned(await read(world, voters, namespace, app), namespace, app)
+
+
+def check_unowned(view: history.JournalView, namespace: str, app: str) -> None:
+    """Raise when the journal has an unfinished operation of the App."""
+    if view.owner is None:
+        return
+    one = operation.Operation.from_json(view.owner.record)
+    stands = f"{one.phase}: {one.reason}" if one.reason else str(one.phase)
+    raise errors.ConflictError(
+        f"operation {one.id} owns App {namespace}/{app}",
+        why=f"{one.user} began it at {one.started} and it is unfinished ({stands}){_at_work(one)}",
+        remedy="`isthmus deploy resume` brings it to its end, `isthmus deploy abort` takes it back",
+    )
+
+
+def _at_work(one: operation.Operation) -> str:
+    """Say which process works on an operation, as far as that can be seen from here."""
+    worker = lease.Identity.from_text(one.worker)
+    if worker is None or not one.is_at_work:
+        return ""
+    alive = identity.is_alive(worker)
+    does = "worked on it last" if alive is None else "works on it" if alive else "worked on it and is gone"
+    return f"; {worker.user} on {worker.host} (pid {worker.pid}) {does}"
 
 
 def _refuse_skip(current: operation.Operation, cluster: str) -> None:
