@@ -139,7 +139,7 @@ SILENT = worlds.seen(error="no answer", answers=False)
 @pytest.mark.parametrize(
     ("membership", "severity", "left_out", "remedy"),
     [
-        ("required", "error", (), "bring it back, or name the others with --only"),
+        ("required", "error", (), "bring it back; or name the others with --only"),
         ("optional", "warning", (("east", "no answer"),), "level it later: isthmus deploy up db --only east"),
         ("catch-up", "warning", (("east", "no answer"),), "level it later: isthmus deploy up db --only east"),
     ],
