@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,36 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
-MOMENTS = (0.15, 0.25, 0.4, 0.6, 1.0, 2.0, 4.0)  # seconds: from Python's own start to nodes that register
+TIMES = (0.5, 1.5, 4.0)  # seconds, from the first files to nodes that register, depending on the machine
+
+# Calls after which `up` kills itself, and how often each has been made by then: the first files and the last,
+# a program at its gate without a record, one with a record that has not been let through, one let in.
+CALLS = [
+    *[("isthmus.lab.place.write", count) for count in (1, 2, 20, 40)],
+    *[("os.posix_spawn", count) for count in (1, 2, 3, 4, 5, 8)],
+    *[("isthmus.lab.place.write_json", count) for count in (1, 9, 10, 11)],
+    *[("os.write", count) for count in (1, 2, 3, 4)],
+]
+
+SELF_KILL = """
+import importlib, os, signal, sys, threading
+from isthmus.lab import labs, spec
+path, count = sys.argv[1], int(sys.argv[2])
+module, _, name = path.rpartition(".")
+owner, lock, made = importlib.import_module(module), threading.Lock(), [0]
+real = getattr(owner, name)
+
+def counted(*args, **named):
+    with lock:
+        found = real(*args, **named)
+        made[0] += 1
+        if made[0] == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return found
+
+setattr(owner, name, counted)
+labs.up(spec.LabSpec(name="a", clusters=spec.default_clusters(2)))
+"""
 
 
 def _kill_up(home: Home, seconds: float) -> None:
@@ -25,14 +55,34 @@ def _kill_up(home: Home, seconds: float) -> None:
     ) as running:
         time.sleep(seconds)
         running.send_signal(signal.SIGKILL)
-    time.sleep(0.2)  # a gate sees its pipe close
+    _gates_close()
 
 
-@pytest.mark.parametrize("seconds", MOMENTS)
+def _gates_close() -> None:
+    time.sleep(0.5)  # a program at its gate sees that the pipe is closed
+
+
+@pytest.mark.parametrize("seconds", TIMES)
 def test_down_cleans_what_a_killed_up_left(home: Home, seconds: float) -> None:
     _kill_up(home, seconds)
 
-    home.run("down", "--name", "a")
+    labs.down("a")
+
+    assert home.processes() == []
+    assert home.files() == []
+
+
+@pytest.mark.parametrize(("call", "count"), CALLS)
+def test_down_cleans_what_an_up_left_that_was_killed_between_two_steps(
+    home: Home, call: str, count: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SELF_KILL, call, str(count)], env=home.env, check=False, timeout=100
+    )
+    assert done.returncode == -signal.SIGKILL
+    _gates_close()
+
+    labs.down("a")
 
     assert home.processes() == []
     assert home.files() == []
@@ -71,9 +121,10 @@ def test_an_interrupted_up_removes_what_it_started(home: Home) -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
-        time.sleep(1.0)
+        while running.poll() is None and not home.processes():
+            time.sleep(0.05)
         running.send_signal(signal.SIGINT)
-        _, words = running.communicate(timeout=30)
+        _, words = running.communicate(timeout=60)
 
     assert running.returncode == 130
     assert "Traceback" not in words

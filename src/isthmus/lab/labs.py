@@ -7,23 +7,24 @@ up in parallel, a thread each. Down never fails on what is gone already.
 
 from __future__ import annotations
 
-import base64
 import concurrent.futures
 import contextlib
 import dataclasses
 import shutil
-import signal
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.lab import binaries, components, control, place, ports, process, server
+from isthmus.lab import binaries, components, control, one, place, ports
 from isthmus.lab import spec as specs
 from isthmus.model import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+Lab = one.Lab
+Cluster = one.Cluster
 
 READY_WITHIN = 180.0  # seconds for all clusters, on a machine that is busy with other things
 _LOCK_WITHIN = 240.0  # seconds: longer than any `up` or `down` takes
@@ -36,122 +37,6 @@ class Event:
     cluster: str
     what: str
     elapsed: float
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """One cluster of a lab, as others need it."""
-
-    name: str
-    region: str
-    context: str
-    server: str
-    folder: Path
-    audit_log: Path
-    programs: tuple[str, ...]
-
-    @property
-    def processes(self) -> dict[str, process.Process]:
-        """The recorded process of each program, whether it runs or not."""
-        return control.recorded(self.folder)
-
-    @property
-    def is_up(self) -> bool:
-        """Say whether every program runs and none is frozen."""
-        found = self.processes
-        return all(
-            name in found and found[name].is_running() and not found[name].is_frozen()
-            for name in self.programs
-        )
-
-
-class Lab:
-    """A lab that was whole at least once."""
-
-    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
-        self.folder = folder
-        self.spec = specs.LabSpec.from_json(state["spec"])
-        self.kubeconfig_path = folder / "kubeconfig"
-        self._sites = _sites(folder, self.spec, state)
-        self._programs = {name: Path(path) for name, path in state["programs"].items()}
-        self.clusters: Mapping[str, Cluster] = {
-            each.name: _describe(each, self._sites[each.name]) for each in self.spec.clusters
-        }
-
-    @property
-    def name(self) -> str:
-        """The lab's name."""
-        return self.spec.name
-
-    @property
-    def is_up(self) -> bool:
-        """Say whether every program of every cluster runs."""
-        return all(cluster.is_up for cluster in self.clusters.values())
-
-    def control(self, cluster: str) -> control.Control:
-        """Return the hand on one cluster's programs."""
-        named = next(each for each in self.spec.clusters if each.name == cluster)
-        return control.Control(named, self._sites[cluster], self._programs)
-
-    def api(self, cluster: str) -> server.Api:
-        """Return a small client of one API server, as the admin."""
-        return self.control(cluster).api()
-
-    def stop(self, cluster: str, program: str) -> None:
-        """End a program; the rest of the cluster goes on."""
-        control.stop_one(self.clusters[cluster].folder, program)
-
-    def start(self, cluster: str, program: str, *, seconds: float = 60.0) -> None:
-        """Start a program again, and wait until the API server is ready if that and etcd run."""
-        hand = self.control(cluster)
-        hand.start(program)
-        found = self.clusters[cluster].processes
-        if {components.ETCD, components.APISERVER} <= set(found):
-            hand.wait_for_server(seconds)
-
-    def kill(self, cluster: str, program: str) -> None:
-        """Kill a program without a word (SIGKILL)."""
-        self._process(cluster, program)
-        control.stop_one(self.clusters[cluster].folder, program, kill=True)
-
-    def freeze(self, cluster: str, program: str) -> None:
-        """Stop a program where it stands (SIGSTOP): its connections stay open and nothing answers."""
-        self._process(cluster, program).signal(signal.SIGSTOP)
-
-    def thaw(self, cluster: str, program: str) -> None:
-        """Let a frozen program run on (SIGCONT)."""
-        self._process(cluster, program).signal(signal.SIGCONT)
-
-    def kubeconfig(self) -> dict[str, Any]:
-        """Return one context for each cluster, with everything inside: the file may be copied anywhere."""
-        clusters, users, contexts = [], [], []
-        for cluster in self.clusters.values():
-            name, pki = cluster.context, cluster.folder / "pki"
-            files = ("ca.crt", "admin.crt", "admin.key")
-            authority, certificate, key = (
-                base64.b64encode((pki / file).read_bytes()).decode() for file in files
-            )
-            server = {"server": cluster.server, "certificate-authority-data": authority}
-            clusters.append({"name": name, "cluster": server})
-            users.append(
-                {"name": name, "user": {"client-certificate-data": certificate, "client-key-data": key}}
-            )
-            contexts.append({"name": name, "context": {"cluster": name, "user": name}})
-        return {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": clusters,
-            "users": users,
-            "contexts": contexts,
-            "current-context": contexts[0]["name"],
-        }
-
-    def _process(self, cluster: str, program: str) -> process.Process:
-        found = self.clusters[cluster].processes.get(program)
-        if found is None or not found.is_running():
-            remedy = f"start it: isthmus lab up --name {self.name}"
-            raise errors.InputError(f"{program} does not run", where=cluster, remedy=remedy)
-        return found
 
 
 def silent(_: Event) -> None:
@@ -177,24 +62,34 @@ def up(
     if not spec.clusters:
         raise errors.InputError("the lab has no cluster", remedy="name at least one")
     programs = _programs(bin_folder)
-    with _locked(spec.name):
-        folder = place.labs() / spec.name
-        state = _known(folder, spec)
-        reserved = ports.Reservation()
-        try:
-            state = _prepare(folder, spec, state, programs, reserved, tell)
-            lab = Lab(folder, state)
-            _start(lab, reserved, seconds, tell)
-        except BaseException:
-            # A lab that never was whole is of no use to anybody; one with data keeps it.
-            if not state or not state.get("whole"):
-                _remove(folder)
-            raise
-        finally:
-            reserved.release()
-        place.write_json(folder / "kubeconfig", lab.kubeconfig())
-        place.write_json(folder / "lab.json", {**state, "whole": True})
-        return lab
+    try:
+        with _locked(spec.name):
+            return _bring(spec, programs, tell, seconds)
+    except BaseException:
+        _tidy()
+        raise
+
+
+def _bring(
+    spec: specs.LabSpec, programs: Mapping[str, Path], tell: Callable[[str, str], None], seconds: float
+) -> Lab:
+    folder = place.labs() / spec.name
+    state = _known(folder, spec)
+    reserved = ports.Reservation()
+    try:
+        state = _prepare(folder, spec, state, programs, reserved, tell)
+        lab = Lab(folder, state)
+        _start(lab, reserved, seconds, tell)
+    except BaseException:
+        # A lab that never was whole is of no use to anybody; one with data keeps it.
+        if not state or not state.get("whole"):
+            _remove(folder)
+        raise
+    finally:
+        reserved.release()
+    place.write_json(folder / "kubeconfig", lab.kubeconfig())
+    place.write_json(folder / "lab.json", {**state, "whole": True})
+    return lab
 
 
 def down(name: str, *, keep: bool = False) -> bool:
@@ -202,16 +97,14 @@ def down(name: str, *, keep: bool = False) -> bool:
     specs.check_name(name)
     folder = place.labs() / name
     with _locked(name):
-        if not folder.is_dir():
-            return False
+        found = folder.is_dir()
         state = place.read_json(folder / "lab.json")
-        if keep and state and state.get("whole"):
+        if found and keep and state and state.get("whole"):
             control.stop(_clusters(folder), keep=True)
-        else:
+        elif found:
             _remove(folder)
-    with contextlib.suppress(OSError):
-        place.labs().rmdir()  # only the last lab leaves an empty folder
-    return True
+    _tidy()
+    return found
 
 
 def find(name: str) -> Lab | None:
@@ -289,7 +182,7 @@ def _prepare(
     tell: Callable[[str, str], None],
 ) -> dict[str, Any]:
     """Find ports and write lab.json: from here on the lab has a trace that `down` finds."""
-    with place.locked(place.labs() / ".ports.lock", "the ports of all labs", seconds=30):
+    with _ports_locked():
         wanted = _ports(folder, spec, state, reserved, tell)
         fresh = {
             "spec": spec.to_json(),
@@ -368,39 +261,27 @@ def _start(lab: Lab, reserved: ports.Reservation, seconds: float, tell: Callable
 
 def _remove(folder: Path) -> None:
     control.stop(_clusters(folder), keep=False)
-    with place.writing(folder):
+    with place.writing(folder), contextlib.suppress(FileNotFoundError):
         shutil.rmtree(folder)
+
+
+def _tidy() -> None:
+    """Leave nothing behind after the last lab, not even the lock of a process that was killed."""
+    if names():
+        return
+    with _ports_locked():
+        pass
+    with contextlib.suppress(OSError):
+        place.labs().rmdir()
 
 
 def _clusters(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted((folder / "clusters").glob("*")))
 
 
-def _locked(name: str) -> Any:
+def _locked(name: str) -> contextlib.AbstractContextManager[None]:
     return place.locked(place.labs() / f".{name}.lock", f"the lab {name!r}", seconds=_LOCK_WITHIN)
 
 
-def _sites(folder: Path, spec: specs.LabSpec, state: dict[str, Any]) -> dict[str, components.Site]:
-    return {
-        cluster.name: components.Site(
-            folder=folder / "clusters" / cluster.name,
-            ports=state["ports"][cluster.name],
-            index=index,
-            etcd_quota=spec.etcd_quota,
-            etcd_version=tuple(state["etcd_version"]),
-            witness=cluster.is_witness,
-        )
-        for index, cluster in enumerate(spec.clusters)
-    }
-
-
-def _describe(cluster: specs.ClusterSpec, site: components.Site) -> Cluster:
-    return Cluster(
-        name=cluster.name,
-        region=cluster.region,
-        context=cluster.context,
-        server=site.server,
-        folder=site.folder,
-        audit_log=site.audit,
-        programs=site.names(),
-    )
+def _ports_locked() -> contextlib.AbstractContextManager[None]:
+    return place.locked(place.labs() / ".ports.lock", "the ports of all labs", seconds=30)

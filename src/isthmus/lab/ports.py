@@ -34,8 +34,9 @@ class Reservation:
     def take(self, port: int, *, ours: bool = False) -> bool:
         """Bind one port; False when somebody has it.
 
-        A new port is bound strictly at first, so that this fails where anybody else has it, and shared from then
-        on. A port that is `ours` already may carry connections that a stopped server of ours left (TIME_WAIT).
+        A new port is bound strictly at first, so that this fails where anybody else has it, and shared from
+        then on. A port that is `ours` already may carry connections that a stopped server of ours left
+        (TIME_WAIT).
         """
         holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
