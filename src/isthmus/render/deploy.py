@@ -144,7 +144,7 @@ def history_text(operations: Sequence[operation.Operation], *, width: int = tabl
             f"{one.started[:10]} {one.started[11:16]}",
             _took(one.started, one.ended),
             how(one),
-            table.shorten(one.reason, 2 * table.LEAST),
+            table.shorten(one.reason, 4 * table.LEAST),
         )
         for one in operations
     ]
@@ -175,9 +175,6 @@ def story_text(one: operation.Operation, *, width: int = table.WIDTH) -> str:
 
 def _run_row(run: operation.Run, back: operation.Run | None) -> tuple[str, ...]:
     last = back if back is not None and back.state is not operation.State.PLANNED else run
-    message = run.message
-    if back is not None and back.message:
-        message = f"{run.message}; then {back.message}" if run.message else back.message
     return (
         str(run.wave + 1),
         run.cluster,
@@ -185,8 +182,17 @@ def _run_row(run: operation.Run, back: operation.Run | None) -> tuple[str, ...]:
         f"{back.action} {back.state}" if back is not None else "-",
         str(last.revision or "-"),
         _took(run.started, last.ended),
-        message or "-",
+        _message(run, back) or "-",
     )
+
+
+def _message(run: operation.Run, back: operation.Run | None) -> str:
+    """Say what went wrong forward, and what is to know of the way back; all well is not worth a word."""
+    if back is None:
+        return run.message
+    forward = "" if run.state is operation.State.DONE else run.message
+    backward = "" if back.state is operation.State.DONE and back.revision is not None else back.message
+    return "; then ".join(text for text in (forward, backward) if text)
 
 
 def _took(started: str | None, ended: str | None) -> str:
