@@ -47,7 +47,8 @@ def emit(value: Any, output: Output) -> None:
     if output is Output.YAML:
         import yaml
 
-        sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+        plain = json.loads(json.dumps(value))  # enums and tuples become what JSON has
+        sys.stdout.write(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
     else:
         sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
