@@ -125,7 +125,7 @@ class Shop:
     # ---- the command line
 
     def run(
-        self, *args: str, code: int | None = 0, seconds: float = 100, env: Mapping[str, str] | None = None
+        self, *args: str, code: int | None = 0, seconds: float = 300, env: Mapping[str, str] | None = None
     ) -> Done:
         """Run `isthmus deploy ARGS -f FOLDER`, and expect an exit code (None: any)."""
         done = subprocess.run(
@@ -136,7 +136,7 @@ class Shop:
         assert code in (None, found.code), f"exit {found.code}, expected {code}:\n{found.said}"
         return found
 
-    async def arun(self, *args: str, code: int | None = 0, seconds: float = 100) -> Done:
+    async def arun(self, *args: str, code: int | None = 0, seconds: float = 300) -> Done:
         """Run as `run` does, without blocking the event loop."""
         return await asyncio.to_thread(self.run, *args, code=code, seconds=seconds)
 
@@ -152,7 +152,7 @@ class Shop:
         yes = ["--yes"] if verb in {"up", "rollback", "down"} else []
         return [sys.executable, "-m", "isthmus", "deploy", verb, *args, "-f", str(self.folder), *yes]
 
-    def driver(self, *args: str, seconds: float = 100) -> Done:
+    def driver(self, *args: str, seconds: float = 300) -> Done:
         """Run tests/driver.py on this folder: `up` in a process that may kill itself at a journal point."""
         done = subprocess.run(
             [sys.executable, "-m", "tests.driver", str(self.folder), *args], env=self.env, cwd=REPO,
