@@ -96,8 +96,8 @@ def test_the_view_fits_eighty_columns_and_keeps_its_height() -> None:
 
     assert after == snapshot("""\
 rolling back every cluster that was touched: StatefulSet db: 1 of 3 pods update…
-WAVE  CLUSTER     TIME  LAST STEP              WAITS FOR
-1     west         12s  revision 1 applied     StatefulSet db: 1 of 3 pods up…
+WAVE  CLUSTER     TIME  LAST STEP           WAITS FOR
+1     west         12s  revision 1 applied  StatefulSet db: 1 of 3 pods updat…
 2     east              planned
 2     central       0s  nothing to change\
 """)

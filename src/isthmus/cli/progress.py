@@ -80,8 +80,8 @@ class Live:
         drawn.add_column("WAVE", no_wrap=True, min_width=4)
         drawn.add_column("CLUSTER", no_wrap=True, overflow="ellipsis", max_width=20, min_width=8)
         drawn.add_column("TIME", no_wrap=True, justify="right", min_width=6)
-        drawn.add_column("LAST STEP", no_wrap=True, overflow="ellipsis", ratio=2)
-        drawn.add_column("WAITS FOR", no_wrap=True, overflow="ellipsis", ratio=3)
+        drawn.add_column("LAST STEP", no_wrap=True, overflow="ellipsis", max_width=22, min_width=18)
+        drawn.add_column("WAITS FOR", no_wrap=True, overflow="ellipsis", ratio=1)
         now = self.now()
         for row in rows:
             cells = (str(row.wave), row.cluster, row.elapsed(now), row.state, row.waits)
