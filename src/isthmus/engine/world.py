@@ -16,17 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Json = dict[str, Any]
-STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def stamp(clock: clocks.Clock) -> str:
     """Return the time of day as the journal writes it."""
-    return clock.now().strftime(STAMP)
+    return clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def since(clock: clocks.Clock, moment: str) -> float:
     """Return the seconds since a moment that the journal wrote."""
-    began = dt.datetime.strptime(moment, STAMP).replace(tzinfo=dt.UTC)
+    began = dt.datetime.fromisoformat(moment)
     return (clock.now() - began).total_seconds()
 
 
