@@ -13,6 +13,7 @@ import contextlib
 import os
 import re
 import secrets
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -39,11 +40,12 @@ class NewLab(Protocol):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run a name that its workers inherit, and labs a home apart from the user's."""
-    if SHARED in os.environ or hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
         return
-    myself = psutil.Process()
-    os.environ[OWNER] = owner(myself)
-    os.environ["ISTHMUS_HOME"] = str(Path(tempfile.gettempdir()) / f"isthmus-tests-{os.getuid()}")
+    if SHARED not in os.environ:
+        os.environ[OWNER] = owner(psutil.Process())
+        os.environ["ISTHMUS_HOME"] = str(Path(tempfile.gettempdir()) / f"isthmus-tests-{os.getuid()}")
+    _sweep()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -64,7 +66,6 @@ def lab() -> labs.Lab:
         return labs.get(shared)
     build.ensure(binaries.CONTROL)
     with place.locked(place.home() / "shared.lock", "the lab of the tests", seconds=300):
-        _sweep()
         name = f"{PREFIX}{os.environ[OWNER]}"
         return labs.up(spec.LabSpec(name=name, clusters=spec.default_clusters(3)))
 
@@ -104,17 +105,40 @@ def owner(process: psutil.Process) -> str:
     return f"{process.pid}-{int(process.create_time()) % 1_000_000}"
 
 
+def homes() -> Path:
+    """Return the folder of homes that tests have for themselves, each named after its run."""
+    return Path(tempfile.gettempdir()) / f"isthmus-tests-{os.getuid()}-homes"
+
+
 def _sweep() -> None:
     """Remove labs of runs that were killed."""
     for name in labs.names():
-        match = re.match(rf"{PREFIX}(\d+)-(\d+)", name)
-        if match and not _is_alive(int(match[1]), int(match[2])):
+        if name.startswith(PREFIX) and not _is_alive(name.removeprefix(PREFIX)):
             labs.down(name)
+    usual = os.environ.get("ISTHMUS_HOME")
+    for home in homes().glob("*"):
+        if not _is_alive(home.name):
+            os.environ["ISTHMUS_HOME"] = str(home)
+            clear()
+            shutil.rmtree(home, ignore_errors=True)
+    if usual is None:
+        os.environ.pop("ISTHMUS_HOME", None)
+    else:
+        os.environ["ISTHMUS_HOME"] = usual
 
 
-def _is_alive(pid: int, created: int) -> bool:
+def clear() -> None:
+    """Remove every lab of the present home."""
+    for name in labs.names():
+        labs.down(name)
+
+
+def _is_alive(run: str) -> bool:
+    """Say whether the run that a lab or a home is named after, PID-START..., still goes on."""
+    match = re.match(r"(\d+)-(\d+)", run)
     with contextlib.suppress(psutil.Error):
-        return abs(int(psutil.Process(pid).create_time()) % 1_000_000 - created) <= 2
+        created = int(psutil.Process(int(match[1])).create_time()) if match else 0
+        return match is not None and abs(created % 1_000_000 - int(match[2])) <= 2
     return False
 
 

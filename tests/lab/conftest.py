@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from isthmus.lab import binaries, build, labs
+from isthmus.lab import binaries, build
+from tests import labs as shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,11 +54,13 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    """A home of its own, empty again after the test."""
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """A home of its own, empty again after the test; the next run clears it when this one is killed."""
     build.ensure(binaries.CONTROL)
-    folder = tmp_path / "isthmus-home"
+    run = os.environ.get(shared.OWNER) or shared.owner(psutil.Process())
+    folder = shared.homes() / f"{run}-{secrets.token_hex(3)}"
+    folder.mkdir(parents=True)
     monkeypatch.setenv("ISTHMUS_HOME", str(folder))
     yield Home(folder)
-    for name in labs.names():
-        labs.down(name)
+    shared.clear()
+    shutil.rmtree(folder)

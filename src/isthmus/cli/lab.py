@@ -233,10 +233,10 @@ def _progress() -> Iterator[Callable[[builds.Progress], None]]:
             if progress.family == family and progress.what != "done" and now - at < 10:
                 return
             family, at = progress.family, now
-            sys.stderr.write(
-                f"  {progress.family}: {progress.done}/{progress.total} packages, "
-                f"{progress.elapsed:.0f} s, {progress.what}\n"
+            count = (
+                f"{progress.family}: {progress.done}/{progress.total} packages, {progress.elapsed:.0f} s, "
             )
+            sys.stderr.write(f"  {count if progress.family else ''}{progress.what}\n")
             sys.stderr.flush()
 
         yield line

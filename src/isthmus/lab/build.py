@@ -7,6 +7,7 @@ after.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -70,7 +71,7 @@ def ensure(
     lacking = wanted if again else binaries.missing(wanted, folder)
     if lacking:
         place.cache().mkdir(parents=True, exist_ok=True)
-        with place.locked(place.cache() / ".build.lock", "the cache of binaries", seconds=_LOCK_WITHIN):
+        with _alone(report):
             # Whoever held the lock may have built them.
             left = lacking if again else binaries.missing(lacking, folder)
             for family in binaries.FAMILIES:
@@ -79,6 +80,19 @@ def ensure(
                     _build(family, names, report)
     found = {name: binaries.cached(name) if again else binaries.find(name, folder) for name in wanted}
     return {name: path for name, path in found.items() if path is not None}
+
+
+@contextlib.contextmanager
+def _alone(report: Callable[[Progress], None]) -> Iterator[None]:
+    """Hold the lock of builds; say so when somebody else has it."""
+    path, what = place.cache() / ".build.lock", "the cache of binaries"
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(place.locked(path, what, seconds=0))
+        except errors.ConflictError as busy:
+            report(Progress(family="", done=0, total=0, what=f"waiting: {busy.what}", elapsed=0.0))
+            stack.enter_context(place.locked(path, what, seconds=_LOCK_WITHIN))
+        yield
 
 
 def _build(family: binaries.Family, names: tuple[str, ...], report: Callable[[Progress], None]) -> None:
