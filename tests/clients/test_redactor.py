@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import urllib.parse
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,8 @@ from isthmus.clients import redactor
         json.dumps({"x": 'pa$$"wörd'}),
         json.dumps({"x": 'pa$$"wörd'}, ensure_ascii=False),
         base64.b64encode('pa$$"wörd'.encode()).decode(),
+        base64.b64encode('pa$$"wörd:and more'.encode()).decode(),
+        urllib.parse.quote('pa$$"wörd'),
     ],
 )
 def test_a_secret_is_hidden_however_it_is_written(said: str) -> None:
@@ -57,3 +60,11 @@ def test_no_secret_survives(secrets: list[str], before: str, after: str) -> None
     for secret in secrets:
         cleaned = hidden.clean(f"{before}{secret}{after}")
         assert secret not in cleaned or secret in redactor.MASK * 4
+
+
+def test_a_secret_that_a_cut_has_left_half_of_is_hidden() -> None:
+    hidden = redactor.Redactor.of(["correct-horse"])
+
+    assert hidden.clean("it was correct-ho …") == "it was *** …"
+    assert hidden.clean("it was correct-ho") == "it was correct-ho"
+    assert hidden.clean("it was a long text …") == "it was a long text …"

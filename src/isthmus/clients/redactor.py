@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MASK = "***"
 _GO = {"<": r"\u003c", ">": r"\u003e", "&": r"\u0026"}
 """What Go's JSON escapes beyond JSON's own needs."""
+CUT = " …"
+"""How a text ends that was longer than we keep."""
+STUMP = 3  # characters of a secret's beginning that are hidden at a cut; fewer say nothing
 SHORTEST = 4  # characters; shorter strings ("no", "on") would blank ordinary words
 
 
@@ -46,7 +49,19 @@ class Redactor:
         """Return the text without the secrets."""
         for secret in self.secrets:
             text = text.replace(secret, MASK)
-        return text
+        return self._without_stump(text) if text.endswith(CUT) else text
+
+    def _without_stump(self, text: str) -> str:
+        """Hide the beginning of a secret at the end of a text that was cut there."""
+        body = text.removesuffix(CUT)
+        stumps = (
+            length
+            for secret in self.secrets
+            for length in range(min(len(secret), len(body)), 0, -1)
+            if body.endswith(secret[:length])
+        )
+        longest = max(stumps, default=0)
+        return body[: len(body) - longest] + MASK + CUT if longest >= STUMP else text
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -62,6 +77,7 @@ def _quoted(part: str) -> Iterator[str]:
     for text in (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1]):
         yield text
         yield "".join(_GO.get(letter, letter) for letter in text)
+        yield text.replace(r'\"', '"').replace("'", r"\'")  # helm's JSON schema, between single quotes
     yield part.replace("'", "''")  # YAML between single quotes
     yield urllib.parse.quote(part, safe="")
     yield urllib.parse.quote_plus(part)

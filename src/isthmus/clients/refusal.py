@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from isthmus.clients.redactor import CUT
 from isthmus.model import errors
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Refusal:
         """The server's words."""
         found = self.status.get("message")
         text = found if isinstance(found, str) and found else f"HTTP {self.code}"
-        return text if len(text) <= _LONGEST else text[:_LONGEST] + " …"
+        return _cut(text)
 
     @property
     def causes(self) -> list[Json]:
@@ -67,6 +68,10 @@ class Refusal:
     def has_cause(self, reason: str) -> bool:
         """Say whether a cause has that reason."""
         return any(cause.get("reason") == reason for cause in self.causes)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + CUT
 
 
 def from_status(refusal: Refusal, redactor: Redactor) -> errors.IsthmusError:
@@ -203,7 +208,7 @@ def _too_large(refusal: Refusal) -> _Classified:
 
 def _invalid(refusal: Refusal) -> _Classified:
     fields = "; ".join(f"{cause.get('field', '?')}: {cause.get('message', '')}" for cause in refusal.causes)
-    return errors.DeniedError, fields[:_LONGEST] or refusal.message, "Correct these fields of the object."
+    return errors.DeniedError, _cut(fields) or refusal.message, "Correct these fields of the object."
 
 
 def _overloaded(refusal: Refusal) -> _Classified:

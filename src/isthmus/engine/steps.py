@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from isthmus.clients import helm, kinds, kube, process, releases
+from isthmus.clients import helm, kinds, kube, process, redactor, releases
 from isthmus.engine import bundle, hidden
 from isthmus.engine import world as worlds
 from isthmus.model import errors, plan
@@ -38,6 +38,7 @@ class Hands:
     operation: str
     on_start: OnStart
     seconds: float = HELM_DEADLINE
+    secrets: redactor.Redactor = dataclasses.field(default_factory=redactor.Redactor, repr=False)
     say: Callable[[str], None] = worlds.ignore
 
 
@@ -162,7 +163,7 @@ async def _upgrade(hands: Hands, step: plan.Step) -> None:
         description=f"isthmus operation {hands.operation}",
         deadline=hands.seconds,
         on_start=hands.on_start,
-        redactor=hidden.of(pinned),
+        redactor=hands.secrets.joined(hidden.of(pinned)),
     )
 
 
@@ -174,6 +175,7 @@ async def _rollback(hands: Hands, step: plan.Step, revision: int) -> None:
         revision=revision,
         deadline=hands.seconds,
         on_start=hands.on_start,
+        redactor=hands.secrets,
     )
 
 
@@ -185,6 +187,7 @@ async def _uninstall(hands: Hands, step: plan.Step, *, keep_history: bool) -> No
         keep_history=keep_history,
         deadline=hands.seconds,
         on_start=hands.on_start,
+        redactor=hands.secrets,
     )
 
 

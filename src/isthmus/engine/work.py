@@ -108,7 +108,7 @@ class Work:
             self.world.report(event)
 
     def told(self, error: errors.IsthmusError, cluster: str) -> str:
-        """Return an error's words for a cluster's result, without secrets, with the place if it is another."""
+        """Return an error's words for a cluster's result: no secrets, and the place if it is another."""
         return self.world.secrets.clean(error.brief if error.where == cluster else str(error))
 
     def say(self, text: str, cluster: str = "") -> None:
@@ -162,6 +162,7 @@ class Work:
             access=self.rights.access(name),
             helm=self.world.tool,
             operation=self.current.id,
+            secrets=self.world.secrets,
             on_start=started,
             seconds=steps.HELM_DEADLINE if deadline is None else self._helm_time(deadline),
             say=lambda text: self.say(text, name),
