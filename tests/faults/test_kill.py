@@ -87,6 +87,10 @@ ENDS: tuple[tuple[str, str, bool, str], ...] = (
 )
 
 
+PATIENT = "90s"
+"""On a busy machine the first wave may not be ready in a stage's own time: it is tried again with this."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Stage:
     """A part of an App's life: what the folder says, the verb, and what the clusters run before and after."""
@@ -108,9 +112,9 @@ class Stage:
         outcome = "rolled-back" if self.name == "failing" else "succeeded"
         return lives.End(owned=owned, version=self.new if which == NEW else self.old, outcome=outcome)
 
-    def write(self, shop: shops.Shop) -> None:
+    def write(self, shop: shops.Shop, timeout: str = "") -> None:
         """Write the folder."""
-        shop.spec["rollout"]["timeout"] = self.timeout
+        shop.spec["rollout"]["timeout"] = timeout or self.timeout
         shop.set({"version": self.values["version"]}, central={"never": self.name == "failing"})
 
 
@@ -167,14 +171,17 @@ async def test_an_operation_killed_at_any_point_of_its_journal_is_brought_to_an_
                 found = chosen(stage.name)
                 await _kill(life, stage, found[number % len(found)])
 
-    await lives.together([functools.partial(live, number) for number in range(count)], AT_ONCE)
+    lives.check_none(await lives.together([functools.partial(live, n) for n in range(count)], AT_ONCE))
 
 
 async def _kill(life: lives.Life, stage: Stage, point: str) -> None:
-    stage.write(life.shop)
     end = stage.end(point)
     with lives.told(f"{stage.name} killed {point}"):
-        await life.stage(stage.verb, point, end)
+        stage.write(life.shop)
+        if not await life.killed(stage.verb, point):
+            stage.write(life.shop, PATIENT)
+            assert await life.killed(stage.verb, point), "the point did not come"
+        await life.recover(end)
         if end.version != stage.new:
             await life.again(stage.verb, dataclasses.replace(end, version=stage.new))
 
@@ -215,3 +222,27 @@ async def test_an_operation_killed_while_helm_writes_is_brought_to_an_end(
 
         assert await child.end(10) == lives.KILLED
         await life.recover(lives.End(owned=True, version=version, outcome="succeeded"))
+
+
+@pytest.mark.parametrize("status", ["pending-upgrade", "pending-rollback"])
+async def test_a_way_back_from_what_helm_left_pending_leaves_nothing_of_the_new_version(
+    born: lives.Born, servers: Sequence[kube.Cluster], status: str
+) -> None:
+    async with born() as life:
+        life.shop.spec["rollout"]["timeout"] = "30s"
+        life.shop.write()
+        assert (await life.drive()).code == 0
+        life.shop.set({"version": "2", "extra": WRITES}, west={"never": True})
+        child = forks.driver(life.shop.folder, env=life.shop.env)
+        if status == "pending-upgrade":
+            assert await lives.written(servers[0], life.shop.namespace, "2", WRITES // 2)
+        else:
+            assert await lives.recorded(servers[0], life.shop.namespace, status)
+        os.kill(child.pid, signal.SIGKILL)
+        assert await child.end(10) == lives.KILLED
+
+        assert (await life.run("abort")).code == 0
+        await life.check_end(lives.End(owned=True, version="1", outcome="rolled-back"))
+        path = f"/api/v1/namespaces/{life.shop.namespace}/configmaps"
+        names = {item["metadata"]["name"] for item in life.shop.get("west", path)["items"]}
+        assert names == {"db", "kube-root-ca.crt"}

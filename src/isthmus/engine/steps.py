@@ -20,6 +20,8 @@ OPERATION_LABEL = "isthmus.dev/operation"
 HELM_DEADLINE = 300.0
 """Seconds for one helm run with its hooks; the gates wait for pods, helm does not."""
 
+PENDING_ROLLBACK = "pending-rollback"
+
 Json = dict[str, Any]
 OnStart = Callable[[process.Started], Awaitable[None]]
 
@@ -71,7 +73,11 @@ async def back(hands: Hands, step: plan.Step) -> int | None:
             await _uninstall(hands, step, keep_history=False)
         return None
     if latest is not None and latest.is_deployed and _is_back(latest, step):
+        await _clear_older(hands, step, history)
         return latest.revision
+    if latest is not None and latest.status == PENDING_ROLLBACK:
+        # It reads like the revision to go back to: only the one before it tells helm what else to remove.
+        await _clear_pending(hands, step, latest)
     if not any(one.revision == step.revision for one in history):
         raise errors.ConflictError(
             f"revision {step.revision} of release {step.release} is gone",
@@ -80,7 +86,9 @@ async def back(hands: Hands, step: plan.Step) -> int | None:
             remedy="bring the release to a good state by hand, then `isthmus deploy abort`",
         )
     await _rollback(hands, step, step.revision)
-    return _revision(await releases.latest(hands.server, step.release, step.namespace))
+    history = await releases.history(hands.server, step.release, step.namespace)
+    await _clear_older(hands, step, history)
+    return history[-1].revision
 
 
 async def purge(hands: Hands, step: plan.Step) -> None:
@@ -136,6 +144,12 @@ async def _clear_pending(hands: Hands, step: plan.Step, latest: release.Release 
         return
     hands.say(f"release {step.release} was left {latest.status}: clearing revision {latest.revision}")
     await releases.delete_record(hands.server, step.release, step.namespace, latest.revision)
+
+
+async def _clear_older(hands: Hands, step: plan.Step, history: tuple[release.Release, ...]) -> None:
+    """Drop what dead helms left pending before the newest revision: helm leaves it so for ever."""
+    for found in history[:-1]:
+        await _clear_pending(hands, step, found)
 
 
 def _refuse_foreign(hands: Hands, step: plan.Step, history: tuple[release.Release, ...]) -> None:
