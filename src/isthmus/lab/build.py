@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _LOCK_WITHIN = 3600.0  # seconds: somebody else's cold build of everything
 _COUNT_WITHIN = 600.0  # seconds: may download the modules
 _TAIL = 12  # lines of go's words in an error
-_MODULES = re.compile(r"^go: downloading ")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -171,7 +170,7 @@ def _compile(go: str, family: binaries.Family, packages: list[str], draft: Path)
         try:
             for line in map(str.strip, running.stderr):
                 words.append(line)
-                if not _MODULES.match(line) and not line.startswith(("#", "go: ")):
+                if not line.startswith(("#", "go: ")):
                     yield line
         except BaseException:
             running.terminate()
