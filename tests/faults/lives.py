@@ -1,8 +1,8 @@
 """The life of an App whose operations are killed: each stage of it in a process that ends at one point.
 
 `Life.killed` is one kill and `Life.recover` everything that must hold after it: while the operation is
-unfinished nobody else may begin, `resume` brings it to its end, and then every cluster is the same and nothing
-is left over. Which end a point has is not decided here: the table in `test_kill` says so.
+unfinished nobody else may begin, `resume` brings it to its end, and then every cluster is the same and
+nothing is left over. Which end a point has is not decided here: the table in `test_kill` says so.
 """
 
 from __future__ import annotations
