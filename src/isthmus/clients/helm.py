@@ -241,7 +241,8 @@ class Helm:
         redactor: Redactor | None = None,
     ) -> None:
         """Take a release out; one that is gone already is no failure. `deadline` is in seconds."""
-        argv = ["uninstall", release, "--namespace", namespace, *_patience(deadline)]
+        # Only with --debug does helm say why an object could not be deleted.
+        argv = ["uninstall", release, "--namespace", namespace, "--debug", *_patience(deadline)]
         argv += ["--keep-history"] if keep_history else []
         argv += ["--wait=hookOnly"] if self.major >= 4 else []
         with contextlib.suppress(helmwords.NotFoundError):

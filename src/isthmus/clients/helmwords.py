@@ -40,6 +40,8 @@ _DENIED: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 _BUSY = re.compile(r"another operation \(install/upgrade/rollback\) is in progress")
 _GONE = re.compile(r"release: not found")
+_UNDELETED = re.compile(r'Failed to delete release(?:: |" error=)(?P<why>.+)')
+"""The reason that helm 3 or 4 gives in its debug output alone; helm 4 quotes it."""
 
 
 class NotFoundError(errors.ToolError):
@@ -49,6 +51,9 @@ class NotFoundError(errors.ToolError):
 def last(stderr: bytes, redactor: Redactor | None = None) -> str:
     """Return what helm said at last, from its `Error:` on."""
     text = (redactor or Redactor()).clean(stderr.decode(errors="replace")).strip()
+    undeleted = _UNDELETED.search(text)
+    if undeleted is not None:
+        return undeleted["why"].strip('"').replace('\\"', '"')[:_LONGEST]
     _, mark, found = ("\n" + text).rpartition("\nError: ")
     lines = [line.strip() for line in (found if mark else text).splitlines() if line.strip()]
     return "\n".join(lines[:_LINES] if mark else lines[-_LINES:])[:_LONGEST]

@@ -124,14 +124,9 @@ async def pin(world: worlds.World, draft: Draft) -> None:
 
 async def saved(world: worlds.World, saved: plan.Plan) -> Draft:
     """Read back what a saved plan pinned, and refuse it when the world has moved since."""
-    if saved.intent is plan.Intent.UP:
-        found = await worlds.each(
-            tuple(step.cluster for step in saved.steps if step.bundle),
-            lambda name: bundle.load(world.cluster(name), saved.step(name).bundle or ""),
-        )
-        raise_first(found)
-    else:
-        found = {}
+    if not saved.steps:
+        return Draft(plan=saved)
+    found = await _pinned(world, saved)
     gate = asyncio.Semaphore(wanted.AT_ONCE)
     one = saved.steps[0]
 
@@ -161,6 +156,19 @@ async def saved(world: worlds.World, saved: plan.Plan) -> Draft:
             remedy="look again and save a new one: isthmus deploy diff --save",
         )
     return Draft(plan=saved, bundles=found, secrets=secrets.joined(_seen(observed)))
+
+
+async def _pinned(world: worlds.World, saved: plan.Plan) -> dict[str, bundle.Bundle]:
+    """Return the bundles of a saved plan; one that is gone refuses the plan."""
+    found = await worlds.each(
+        tuple(step.cluster for step in saved.steps if step.bundle),
+        lambda name: bundle.load(world.cluster(name), saved.step(name).bundle or ""),
+    )
+    for answer in found.values():
+        if isinstance(answer, errors.ConflictError):
+            answer.remedy = "save a new plan: isthmus deploy diff --save"
+    raise_first(found)
+    return found
 
 
 def raise_first(found: Mapping[str, object]) -> None:

@@ -52,7 +52,9 @@ async def _apply(work: works.Work, step: plan.Step, deadline: float) -> int | No
         work.current = work.current.with_run(name, state=run.state, attempts=run.attempts)
         raise
     server = await work.rights.server(name)
-    if step.action is plan.Action.INSTALL and await steps.ensure_namespace(server, step.namespace):
+    # An account of the App lives in the namespace, so that is there; and it may not even read it.
+    is_ours = step.action is plan.Action.INSTALL and work.plan.account is None
+    if is_ours and await steps.ensure_namespace(server, step.namespace):
         work.say(f"namespace {step.namespace} created", name)
     revision = await steps.forward(await work.hands(step, deadline), step)
     await work.note(
