@@ -168,6 +168,7 @@ def test_skip_goes_on_without_a_stuck_cluster_and_names_how_to_level_it(shop: sh
     (operation,) = shop.history()
     assert operation["outcome"] == "succeeded"
     assert "left behind: central; level with: isthmus deploy up db --only central" in operation["reason"]
+    shop.spec["rollout"]["timeout"] = "60s"
     shop.set(central={"never": False})
     shop.run("up", "--only", "central")
     shop.check_whole("1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import hypothesis
@@ -194,6 +195,28 @@ def test_the_worst_object_speaks_and_the_others_are_counted() -> None:
     assert found == health.Health(health.Level.FAILED, "Claim c: the claim lost its volume")
     assert health.judge([("Pod a", None), ("Pod b", None)]).waits_for == "Pod a: not there yet (and 1 more)"
     assert health.judge([]).is_ready
+
+
+MOMENT = dt.datetime(2026, 11, 22, 10, 0, tzinfo=dt.UTC)
+LIVES: dict[str, tuple[str, Json, bool]] = {
+    "started and never came up": ("09:00:00", {"startTime": "09:00:01", "turned": "09:00:02"}, True),
+    "was ready and is no longer": ("09:00:00", {"startTime": "09:00:01", "turned": "09:59:00"}, False),
+    "was never started": ("09:00:00", {}, True),
+    "is young": ("10:00:00", {}, False),
+}
+
+
+@pytest.mark.parametrize("case", LIVES)
+def test_on_the_way_forward_only_old_pods_that_were_never_ready_are_in_the_way(case: str) -> None:
+    made, said, expected = LIVES[case]
+    full = {name: f"2026-11-22T{text}Z" for name, text in said.items()}
+    condition = {"type": "Ready", "status": "False", "lastTransitionTime": full.pop("turned", None)}
+    labels = {"controller-revision-hash": "old"}
+    metadata = {"name": "db-0", "labels": labels, "creationTimestamp": f"2026-11-22T{made}Z"}
+    pod = {"metadata": metadata, "status": {**full, "conditions": [condition]}}
+
+    assert bool(health.abandoned([pod], "new", before=MOMENT)) is expected
+    assert health.abandoned([pod], "new") == (pod,)
 
 
 def test_only_never_ready_pods_of_another_revision_are_abandoned_highest_first() -> None:

@@ -95,7 +95,11 @@ async def _try(work: works.Work, step: plan.Step, deadline: float) -> None:
         message = f"uninstalled; stays: {', '.join(left)}" if left else "uninstalled"
     else:
         await ready.wait(
-            target, clock=work.clock, say=lambda text: work.say(text, name), check=worlds.nothing, free=True
+            target,
+            clock=work.clock,
+            say=lambda text: work.say(text, name),
+            check=worlds.nothing,
+            free_after=0.0,
         )
         message = "back and ready"
     await work.note(

@@ -76,7 +76,12 @@ async def _wait(work: works.Work, step: plan.Step, revision: int, deadline: floa
         deadline=deadline,
     )
     await ready.wait(
-        target, clock=work.clock, say=lambda text: work.say(text, name), check=lambda: work.check(name)
+        target,
+        clock=work.clock,
+        say=lambda text: work.say(text, name),
+        check=lambda: work.check(name),
+        # A revision that mends one whose pods never came up would wait for them without end.
+        free_after=work.plan.timeout / 2,
     )
 
 

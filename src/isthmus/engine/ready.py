@@ -1,9 +1,10 @@
-"""Waits until a cluster runs one revision of a release, and frees what blocks it on the way back."""
+"""Waits until a cluster runs one revision of a release, and frees what an abandoned revision blocks."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import kinds, kube, releases
@@ -38,13 +39,14 @@ async def wait(
     clock: clocks.Clock,
     say: Callable[[str], None],
     check: Callable[[], None],
-    free: bool = False,
+    free_after: float | None = None,
 ) -> None:
     """Return when the revision is deployed and all its workloads are ready.
 
-    `check` may raise to end the wait; with `free`, never-Ready pods of the abandoned revision are
-    deleted one by one. Raises DeadlineError with what it waited for last, ConflictError when the
-    release moved to another revision meanwhile.
+    `check` may raise to end the wait. With `free_after`, pods of an abandoned revision that block the
+    way are deleted one by one: with 0 those that are not Ready, else those that never were in so many
+    seconds. Raises DeadlineError with what it waited for last, ConflictError when the release moved to
+    another revision meanwhile.
     """
     objects = await _workloads(target)
     said = ""
@@ -67,8 +69,9 @@ async def wait(
                 where=target.server.name,
                 remedy="look at the pods' events, or give the App a longer rollout.timeout",
             )
-        if free:
-            await free_abandoned(target.server, objects, say)
+        if free_after is not None:
+            before = clock.now() - dt.timedelta(seconds=free_after) if free_after else None
+            await free_abandoned(target.server, objects, say, before=before)
         await clock.sleep(TICK)
 
 
@@ -109,9 +112,13 @@ async def wait_gone(target: Target, *, clock: clocks.Clock, objects: tuple[Json,
 
 
 async def free_abandoned(
-    server: kube.Cluster, objects: tuple[tuple[kinds.Kind, str, str], ...], say: Callable[[str], None]
+    server: kube.Cluster,
+    objects: tuple[tuple[kinds.Kind, str, str], ...],
+    say: Callable[[str], None],
+    *,
+    before: dt.datetime | None = None,
 ) -> None:
-    """Delete one never-Ready pod of an abandoned revision for each StatefulSet that it blocks."""
+    """Delete one pod of an abandoned revision for each StatefulSet that it blocks."""
     for kind, name, namespace in objects:
         if kind.kind != "StatefulSet":
             continue
@@ -120,7 +127,7 @@ async def free_abandoned(
             continue
         pods = await server.list(kinds.POD, namespace, labels=_selector(live))
         mine = [pod for pod in pods if _owned_by(pod, live)]
-        blocked = health.abandoned(mine, str((live.get("status") or {}).get("updateRevision")))
+        blocked = health.abandoned(mine, str((live.get("status") or {}).get("updateRevision")), before=before)
         if any((pod["metadata"].get("deletionTimestamp")) for pod in blocked) or not blocked:
             continue
         pod = blocked[0]["metadata"]

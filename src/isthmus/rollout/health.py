@@ -8,11 +8,15 @@ It does not ask the application; probes do.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
 Json = Mapping[str, Any]
+
+FIRST_WORD = dt.timedelta(seconds=2)
+"""Between a pod's start and the kubelet's first Ready condition; times of the API have whole seconds."""
 
 
 class Level(StrEnum):
@@ -197,15 +201,24 @@ _OBSERVED = frozenset({"StatefulSet", "Deployment", "DaemonSet", "ReplicaSet"})
 WORKLOADS = frozenset({"StatefulSet", "Deployment", "DaemonSet", "ReplicaSet", "Job", "Pod"})
 
 
-def abandoned(pods: Sequence[Json], update_revision: str) -> tuple[Json, ...]:
-    """Return a StatefulSet's pods of another revision that were never Ready, highest ordinal first.
+def abandoned(
+    pods: Sequence[Json], update_revision: str, *, before: dt.datetime | None = None
+) -> tuple[Json, ...]:
+    """Return a StatefulSet's pods of another revision that are not Ready, highest ordinal first.
 
+    With `before`, only those that were made before that moment and were never Ready since.
     With ordered pod management a StatefulSet does not replace such a pod by itself after its
-    template went back (Kubernetes docs, StatefulSet "Forced rollback"): somebody must delete it.
+    template changed (Kubernetes docs, StatefulSet "Forced rollback"): somebody must delete it.
     """
     return tuple(
         sorted(
-            (pod for pod in pods if _hash(pod) not in (None, update_revision) and not _is_ready(pod)),
+            (
+                pod
+                for pod in pods
+                if _hash(pod) not in {None, update_revision}
+                and not _is_ready(pod)
+                and (before is None or _never_ready_since(pod, before))
+            ),
             key=_ordinal,
             reverse=True,
         )
@@ -220,6 +233,19 @@ def _hash(pod: Json) -> str | None:
 
 def _is_ready(pod: Json) -> bool:
     return _pod({}, pod.get("status") or {}).is_ready
+
+
+def _never_ready_since(pod: Json, moment: dt.datetime) -> bool:
+    """Say whether a pod is older than a moment, and its Ready condition still as it was at its start."""
+    status = pod.get("status") or {}
+    made, began = str((pod.get("metadata") or {}).get("creationTimestamp") or ""), status.get("startTime")
+    if not made or dt.datetime.fromisoformat(made) >= moment:
+        return False
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "Ready" and began and condition.get("lastTransitionTime"):
+            turned = dt.datetime.fromisoformat(condition["lastTransitionTime"])
+            return turned - dt.datetime.fromisoformat(began) <= FIRST_WORD
+    return True
 
 
 def _ordinal(pod: Json) -> int:
