@@ -77,7 +77,7 @@ def _quoted(part: str) -> Iterator[str]:
     for text in (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1]):
         yield text
         yield "".join(_GO.get(letter, letter) for letter in text)
-        yield text.replace(r'\"', '"').replace("'", r"\'")  # helm's JSON schema, between single quotes
+        yield text.replace(r"\"", '"').replace("'", r"\'")  # helm's JSON schema, between single quotes
     yield part.replace("'", "''")  # YAML between single quotes
     yield urllib.parse.quote(part, safe="")
     yield urllib.parse.quote_plus(part)

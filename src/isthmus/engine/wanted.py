@@ -31,6 +31,7 @@ Json = dict[str, Any]
 # Helm is a process of its own that uses a whole core: more of them than cores only wait for each other.
 AT_ONCE = max(2, os.cpu_count() or 2)
 
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Wanted:
     """What one cluster shall get: the bundle that is pinned, and what the chart renders from it."""
