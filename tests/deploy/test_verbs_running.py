@@ -210,17 +210,19 @@ def test_hold_leaves_everything_as_it_is_until_somebody_mends_it(shop: shops.Sho
 
 def test_rollback_failed_takes_back_what_failed_and_resume_tries_it_again(shop: shops.Shop) -> None:
     shop.run("up")
-    shop.spec["rollout"]["onFailure"] = "rollback-failed"
+    shop.spec["rollout"].update(onFailure="rollback-failed", gates=["ready", "approve"])
     shop.set({"version": "2", "extra": 1})
-    quota(shop, "central", {"count/configmaps": "2"})
+    shop.run("up", code=4)
+    quota(shop, "central", {"count/configmaps": "2"})  # later than the plan, which would have seen it
 
-    held = shop.run("up", code=4)
+    held = shop.run("approve", code=4)
 
     assert "exceeded quota" in held.out
     shop.check_whole("1", ["central"])
     shop.check_whole("2", ["west", "east"])
     quota(shop, "central", None)
-    shop.run("resume")
+    assert "wave 2 waits for approval" in shop.run("resume", code=4).out
+    shop.run("approve")
     shop.check_whole("2")
     assert outcomes(shop) == ["succeeded", "succeeded"]
 
