@@ -23,10 +23,14 @@ async def advance(work: works.Work, step: plan.Step) -> None:
 
 
 async def _try(work: works.Work, step: plan.Step, deadline: float) -> None:
-    if step.action is plan.Action.KEEP:
+    if step.action is plan.Action.KEEP and not step.waits:
         await _end(work, step, operation.State.DONE, "nothing to change")
         return
     work.check(step.cluster)
+    if step.action is plan.Action.KEEP and step.revision is not None:
+        await _wait(work, step, step.revision, deadline)
+        await _end(work, step, operation.State.DONE, "ready")
+        return
     run = work.current.run(step.cluster)
     revision = run.revision if run.state is operation.State.APPLIED else await _apply(work, step, deadline)
     if revision is not None:

@@ -102,6 +102,8 @@ class Step:
     restarts: tuple[Restart, ...] = ()
     stays: tuple[str, ...] = ()
     no_return: tuple[str, ...] = ()
+    waits: str = ""
+    """What a kept release still waited for when it was planned: nothing changes, and yet it is not ready."""
 
     @property
     def undo(self) -> Action:
@@ -136,8 +138,8 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Say whether nothing would change anywhere."""
-        return all(step.action is Action.KEEP for step in self.steps)
+        """Say whether nothing would change anywhere, and nothing has to be waited for."""
+        return all(step.action is Action.KEEP and not step.waits for step in self.steps)
 
     def step(self, cluster: str) -> Step:
         """Return the step of one cluster."""

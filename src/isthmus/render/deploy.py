@@ -56,10 +56,16 @@ def _plural(count: int, word: str) -> str:
 def _step_rows(number: int, step: plan.Step) -> list[tuple[str, str, str, str, str]]:
     head = (str(number + 1), step.cluster, _action(step))
     if not step.changes:
-        return [(*head, "-", "nothing changes" if step.action is plan.Action.KEEP else "no object changes")]
+        return [(*head, "-", _nothing(step))]
     rows = [(*head, *_change(step.changes[0]))]
     rows.extend(("", "", "", *_change(change)) for change in step.changes[1:])
     return rows
+
+
+def _nothing(step: plan.Step) -> str:
+    if step.action is not plan.Action.KEEP:
+        return "no object changes"
+    return f"nothing changes; waits for {step.waits}" if step.waits else "nothing changes"
 
 
 def _action(step: plan.Step) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from isthmus.rollout import health
+
 if TYPE_CHECKING:
     from isthmus.rollout import release
 
@@ -68,6 +70,16 @@ class Observed:
     def revision(self) -> int | None:
         """The number of the revision to go back to, None where the release is not installed."""
         return self.base.revision if self.latest is not None and self.base is not None else None
+
+    @property
+    def waits(self) -> str:
+        """What the live workloads still wait for, empty when they are ready."""
+        live = [
+            (f"{body['kind']} {body['metadata']['name']}", body)
+            for body, _ in self.pairs
+            if body is not None and body.get("kind") in health.WORKLOADS
+        ]
+        return health.judge(live).waits_for
 
     def at(self, revision: int | None) -> release.Release | None:
         """Return one revision, None when Helm's history does not hold it."""

@@ -138,6 +138,7 @@ def _moved(step: plan.Step, wanted: observations.Rendered | None, seen: observat
         fresh = steps.out(kept, seen)
     else:
         fresh = kept
+    fresh = dataclasses.replace(fresh, waits=step.waits)  # what is ready may change: it changes no plan
     return "" if fresh == step else "live objects changed since, the plan would now be another"
 
 

@@ -61,6 +61,7 @@ def up(kept: plan.Step, wanted: observed.Rendered, seen: observed.Observed) -> p
         unstable=shaky,
         changes=changes,
         restarts=() if is_same else diff.restarts(seen.pairs),
+        waits=seen.waits if is_same else "",
         stays=(*_new_namespace(kept, seen), *diff.stays(wanted.first)) if is_new else (),
         no_return=() if is_new else seen.stuck,
     )
