@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(3600), pyte
 
 COUNT = int(os.environ.get("ISTHMUS_FREEZES", "12"))
 SEED = int(os.environ.get("ISTHMUS_FAULTS_SEED", "20261122"))
-AT_ONCE = int(os.environ.get("ISTHMUS_FAULTS_AT_ONCE", "10"))
+AT_ONCE = int(os.environ.get("ISTHMUS_FAULTS_AT_ONCE", "12"))
 LEASE = "10"
 """Seconds: short, so that the successor need not wait long, and long enough for a machine that is busy."""
 WRITES = 40
