@@ -2,7 +2,7 @@
 
 make bench                          # all
 make bench ARGS="startup lab"       # some
-make bench ARGS="rollout --turns 3" # fewer repetitions
+make bench ARGS="rollout3 --turns 3" # fewer repetitions
 """
 
 from __future__ import annotations

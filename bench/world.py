@@ -109,18 +109,24 @@ class World:
         return clock.run([helm, *words, *chosen], env=lab.env | self._isolated())
 
     def helmfile(self, lab: Lab) -> clock.Run:
-        """Run the next revision in all clusters by helmfile, all at once."""
+        """Run the next revision in all clusters by helmfile, all at once.
+
+        Each release has a copy of the chart: helmfile runs releases of one chart folder one after another.
+        """
         turn = next(self._turn)
+        charts = {context: self.folder / "copies" / context for context in lab.contexts.values()}
+        for chart in charts.values():
+            shutil.copytree(CHART, chart, dirs_exist_ok=True)
         releases = [
             {
                 "name": "theirs",
                 "namespace": NAMESPACE,
                 "kubeContext": context,
-                "chart": str(CHART),
+                "chart": str(chart),
                 "wait": True,
                 "values": [{"turn": turn}],
             }
-            for context in lab.contexts.values()
+            for context, chart in charts.items()
         ]
         file = self.folder / "helmfile.yaml"
         _write(file, {"releases": releases})
