@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= logical
 
-.PHONY: help setup binaries test demo lint style rooms tree locks types bench docs-check lock clean
+.PHONY: help setup binaries test demo lint style rooms tree locks types faults freeze bench docs-check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ locks: $(READY)
 types: $(READY) ## mypy, strict, over src, tests, bench, scripts
 	@echo "mypy: strict types"
 	@$(BIN)/mypy src tests bench scripts
+
+faults: binaries ## kill -9 at every point of every journal (the tests take a third of them)
+	@ISTHMUS_FAULTS=all $(BIN)/python -m pytest tests/faults/test_kill.py $(ARGS)
+
+freeze: binaries ## freeze deploy and its helm at 100 seeded moments (the tests take 12)
+	@ISTHMUS_FREEZES=100 $(BIN)/python -m pytest tests/faults/test_freeze.py $(ARGS)
 
 bench: binaries ## print the figures of bench/
 	@$(BIN)/python -m bench.run $(ARGS)
