@@ -165,3 +165,12 @@ def test_generated_values_are_listed_and_left_out_of_the_hash(shop: shops.Shop) 
     assert found["waves"][0][0]["unstable"] == ["Secret/db:stringData.password"]
     assert codes(found) == [("unstable-render", "west")]
     assert found["waves"][0][0]["action"] == "keep"
+
+
+def test_up_tells_its_story_as_a_stream_of_documents(shop: shops.Shop) -> None:
+    told = list(yaml.safe_load_all(shop.run("up", "-o", "yaml").out))
+
+    assert {next(iter(document)) for document in told[:-1]} == {"event"}
+    assert told[-1]["operation"]["outcome"] == "succeeded"
+    assert [event["event"]["text"] for event in told if "event" in event][-1] == "succeeded"
+    assert shop.run("up", "-o", "json").json() == {"operation": None}
