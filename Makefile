@@ -21,7 +21,7 @@ binaries: $(READY) ## build what the lab runs, from pinned Go modules (minutes a
 
 test: binaries ## do all set-up and run the tests (ARGS="tests/model -x" runs a part)
 	@echo "running the tests"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not faults" $(ARGS)
 
 demo: binaries ## do all set-up and tell the whole story on three real clusters
 	@$(BIN)/isthmus demo
@@ -49,10 +49,10 @@ types: $(READY) ## mypy, strict, over src, tests, bench, scripts
 	@echo "mypy: strict types"
 	@$(BIN)/mypy src tests bench scripts
 
-faults: binaries ## kill -9 at every point of every journal (the tests take a third of them)
-	@ISTHMUS_FAULTS=all $(BIN)/python -m pytest tests/faults/test_kill.py $(ARGS)
+faults: binaries ## outages, and kill -9 at every point of every journal (the long tests)
+	@ISTHMUS_FAULTS=all $(BIN)/python -m pytest tests/faults/test_kill.py tests/faults/test_outage.py $(ARGS)
 
-freeze: binaries ## freeze deploy and its helm at 100 seeded moments (the tests take 12)
+freeze: binaries ## freeze deploy and its helm at 100 seeded moments of a rollout
 	@ISTHMUS_FREEZES=100 $(BIN)/python -m pytest tests/faults/test_freeze.py $(ARGS)
 
 bench: binaries ## print the figures of bench/

@@ -33,7 +33,13 @@ if TYPE_CHECKING:
     from isthmus.clients import kube
     from isthmus.lab import labs as running
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("kill")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.faults,
+    pytest.mark.slow,
+    pytest.mark.timeout(3600),
+    pytest.mark.xdist_group("kill"),
+]
 
 COUNT = int(os.environ.get("ISTHMUS_FREEZES", "12"))
 SEED = int(os.environ.get("ISTHMUS_FAULTS_SEED", "20261122"))
@@ -117,12 +123,19 @@ async def test_no_write_of_a_frozen_and_overtaken_holder_is_accepted(
     assert refused, "no thawed helm has tried to write: the test proves nothing"
 
 
+def _is_helm(process: psutil.Process) -> bool:
+    try:
+        return process.name() == "helm"
+    except psutil.NoSuchProcess:  # it ended before it could be frozen
+        return False
+
+
 async def _overtake(life: lives.Life, servers: Sequence[kube.Cluster], at: Moment) -> Overtaken:
     old, new = await _prepare(life, at)
     holder = forks.driver(life.shop.folder, "--lease", LEASE, env=life.shop.env)
     assert await lives.written(servers[at.where], life.shop.namespace, new, at.after), holder.said
     frozen = freeze(holder.pid)
-    helms = sum(process.name() == "helm" for process in frozen)
+    helms = sum(_is_helm(process) for process in frozen)
     record = life.shop.folder / "takeover"
     try:
         credentials = frozenset([await _credential(server, life.key) for server in servers])

@@ -55,7 +55,8 @@ def test_a_helm_that_vanishes_in_mid_wave_leaves_the_way_back_to_resume(
     shop.run("up")
     shop.set({"version": "2", "readyAfter": "3s"})
     helm = tmp_path / "helm"
-    helm.symlink_to(shop.env["ISTHMUS_HELM"])
+    real = shop.env["ISTHMUS_HELM"]
+    helm.symlink_to(real)
     shop.env = {**shop.env, "ISTHMUS_HELM": str(helm)}
 
     running = shop.spawn("up")
@@ -70,7 +71,7 @@ def test_a_helm_that_vanishes_in_mid_wave_leaves_the_way_back_to_resume(
     assert "isthmus deploy resume db" in operation["reason"]
     scenes.check_free(shop)
 
-    helm.symlink_to(os.environ.get("ISTHMUS_HELM", ""))
+    helm.symlink_to(real)
     shop.run("resume", code=1)
 
     shop.check_whole("1")

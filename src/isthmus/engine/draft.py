@@ -118,8 +118,9 @@ async def pin(world: worlds.World, draft: Draft) -> None:
             world.cluster(name), draft.bundles[name], voting.app_key(draft.plan.namespace, draft.plan.app)
         )
 
-    found = await worlds.each(tuple(draft.bundles), one)
-    raise_first(found)
+    servers = [world.cluster(name) for name in draft.bundles]
+    raise_first(await voting.prepare(servers, clock=world.clock))
+    raise_first(await worlds.each(tuple(draft.bundles), one))
 
 
 async def saved(world: worlds.World, saved: plan.Plan) -> Draft:
