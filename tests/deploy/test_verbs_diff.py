@@ -118,6 +118,7 @@ def test_a_saved_plan_runs_its_bundle_and_not_the_folder(shop: shops.Shop, tmp_p
 
 def test_a_saved_plan_that_was_edited_or_lost_its_bundle_is_refused(shop: shops.Shop, tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
+    shop.set({"word": "lost"})  # a bundle of its own: equal content is one Secret, also of other Apps
     shop.run("diff", "--save", str(file))
     body = json.loads(file.read_text(encoding="utf-8"))
     edited = tmp_path / "edited.json"
