@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from tests import shops
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 def test_an_app_goes_up_wave_by_wave(shop: shops.Shop) -> None:

@@ -110,9 +110,9 @@ def test_a_bake_gives_the_lock_back_and_goes_on_where_a_killed_process_left_it(s
     shop.write()
     running = shop.spawn("up", "--yes")
     wait_for(shop, lambda now: now["phase"] == "waiting" and "baking" in now["reason"])
-    for _ in range(5):  # the lock goes a moment after the journal says that it will
-        if (found := status(shop))["lock"] is None:
-            break
+    found = status(shop)
+    while found["lock"] is not None and found["operation"]["phase"] == "waiting":
+        found = status(shop)  # the lock goes a moment after the journal says that it will
     assert (found["lock"], found["operation"]["phase"]) == (None, "waiting")
 
     running.send_signal(signal.SIGKILL)
@@ -121,7 +121,7 @@ def test_a_bake_gives_the_lock_back_and_goes_on_where_a_killed_process_left_it(s
 
     (operation,) = shop.history()
     baked = [
-        int(found[1]) for one in operation["events"] if (found := re.search(r"bakes for (\d+)s", one["text"]))
+        int(told[1]) for one in operation["events"] if (told := re.search(r"bakes for (\d+)s", one["text"]))
     ]
     assert baked[0] == 30
     assert all(rest < 30 for rest in baked[1:])
