@@ -83,7 +83,7 @@ async def resume(
     for name in dict(entry.plan.voters):
         world.cluster(name)
     world = dataclasses.replace(
-        world, secrets=world.secrets.joined(await hidden.known(world, entry, _key(namespace, app)))
+        world, secrets=world.secrets.joined(await hidden.known(world, entry, voting.app_key(namespace, app)))
     )
     if not force:
         await takeover.refuse_unfenced(world, entry)
@@ -111,10 +111,6 @@ async def _go_on(
         )
         world.report(event)
         return current if current.is_finished else await run.run(current, rights)
-
-
-def _key(namespace: str, app: str) -> str:
-    return voting.app_key(namespace, app)
 
 
 def _new_id(world: worlds.World) -> str:
@@ -148,9 +144,7 @@ async def _refuse_moved(world: worlds.World, planned: plan.Plan) -> None:
 
 
 async def _store(rights: session.Session, name: str, draft: drafts.Draft) -> None:
-    await bundle.store(
-        await rights.server(name), draft.bundles[name], _key(draft.plan.namespace, draft.plan.app)
-    )
+    await bundle.store(await rights.server(name), draft.bundles[name], rights.key)
 
 
 def _required(found: Mapping[str, object], planned: plan.Plan) -> dict[str, object]:
@@ -171,4 +165,6 @@ async def _tidy(world: worlds.World, planned: plan.Plan) -> None:
     """Forget what is older than the last operations; failing to is no failure of the operation."""
     servers = [world.cluster(name) for name, _ in planned.voters]
     with contextlib.suppress(errors.IsthmusError):
-        await journal.prune(servers, _key(planned.namespace, planned.app), keep=KEPT, clock=world.clock)
+        await journal.prune(
+            servers, voting.app_key(planned.namespace, planned.app), keep=KEPT, clock=world.clock
+        )
