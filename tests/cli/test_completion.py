@@ -3,6 +3,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _complete(words: str) -> list[str]:
@@ -31,9 +37,10 @@ def test_the_shell_completes_what_is_below_a_verb() -> None:
     assert "--output" in _complete("isthmus version --out")
 
 
-def test_the_script_for_a_shell_is_shown() -> None:
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_the_script_for_a_shell_is_printed_without_asking_which_shell_runs(shell: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "isthmus", "--show-completion", "bash"],
+        [sys.executable, "-m", "isthmus", "completion", shell],
         capture_output=True,
         text=True,
         timeout=60,
@@ -41,3 +48,25 @@ def test_the_script_for_a_shell_is_shown() -> None:
     )
 
     assert "_ISTHMUS_COMPLETE" in done.stdout
+
+
+def test_the_script_for_bash_completes_in_a_real_bash(tmp_path: Path) -> None:
+    program = tmp_path / "isthmus"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m isthmus "$@"\n')
+    program.chmod(0o755)
+
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            "source <(isthmus completion bash); COMP_WORDS=(isthmus vers); COMP_CWORD=1; "
+            '_isthmus_completion isthmus; echo "${COMPREPLY[@]}"',
+        ],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout.split() == ["version"]

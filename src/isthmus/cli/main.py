@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer import core
+from typer import completion, core
 from typer import main as typer_main
 
 import isthmus
@@ -38,6 +38,7 @@ VERBS = (
     Verb("lab", "Run real Kubernetes clusters on this machine."),
     Verb("demo", "Tell the story on the lab: a bad upgrade and the way back."),
     Verb("permissions", "Print the RBAC that a verb needs."),
+    Verb("completion", "Print the script that completes isthmus in a shell."),
     Verb("version", "Show the versions of everything."),
 )
 
@@ -72,14 +73,20 @@ def load(name: str) -> Any:
     if app is None:
         app = typer.Typer(add_completion=False)
         app.command(name)(getattr(module, name))
-    app._add_completion = False  # noqa: SLF001  # completion is installed once, for `isthmus`
+    app._add_completion = False  # noqa: SLF001  # `isthmus completion` is the one place for it
     app.rich_markup_mode = None  # importing Rich costs every --help more than all the rest
     command = typer_main.get_command(app)
     command.name = name
     return prose.keep_examples(command)
 
 
-root = typer.Typer(cls=Verbs, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+root = typer.Typer(
+    cls=Verbs,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 
 def _show_version(wanted: bool) -> None:
@@ -106,6 +113,7 @@ def _root(
 
 def main(args: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
+    completion.completion_init()
     command = prose.keep_examples(typer_main.get_command(root))
     return border.guard(lambda: command.main(list(args), prog_name="isthmus", standalone_mode=False), args)
 
