@@ -15,7 +15,7 @@ import selectors
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from isthmus.clients import kinds
+from isthmus.clients import kinds, rights
 from isthmus.model import errors
 
 if TYPE_CHECKING:
@@ -276,6 +276,10 @@ class MemoryApi:
         return await self._call(
             "create", kinds.SERVICE_ACCOUNT, account, lambda: self.server.issue(namespace, secret)
         )
+
+    async def rights(self, namespace: str) -> rights.Rights:
+        """Return nothing, as a server does whose authorizer is a webhook."""
+        return rights.Rights()
 
     async def allows(
         self, verb: str, kind: kinds.Kind, namespace: str | None = None, *, subresource: str = ""

@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+ASK = """
+source <(isthmus completion bash)
+COMP_WORDS=(isthmus vers); COMP_CWORD=1
+_isthmus_completion isthmus
+echo "${COMPREPLY[@]}"
+"""
+
+
 def _complete(words: str) -> list[str]:
     environment = {
         **os.environ,
@@ -59,8 +67,7 @@ def test_the_script_for_bash_completes_in_a_real_bash(tmp_path: Path) -> None:
         [
             "bash",
             "-c",
-            "source <(isthmus completion bash); COMP_WORDS=(isthmus vers); COMP_CWORD=1; "
-            '_isthmus_completion isthmus; echo "${COMPREPLY[@]}"',
+            ASK,
         ],
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,

@@ -53,7 +53,7 @@ def test_a_reading_verb_asks_for_no_write_in_its_own_roles(
     }
 
     writes = {each for each in asked if each[1] not in {"get", "list", "watch"}}
-    assert writes <= {("selfsubjectaccessreviews", "create")}
+    assert writes <= {("selfsubjectaccessreviews", "create"), ("selfsubjectrulesreviews", "create")}
 
 
 def test_an_app_with_its_own_account_needs_no_right_to_make_admins(

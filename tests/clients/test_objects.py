@@ -174,6 +174,15 @@ async def test_rights_are_asked_of_the_server(west: kube.Cluster, namespace: str
     assert await west.allows("create", kinds.SERVICE_ACCOUNT, namespace, subresource="token")
 
 
+async def test_rights_are_listed_by_the_server_in_one_answer(west: kube.Cluster, namespace: str) -> None:
+    token = await conftest.issue(west, namespace)
+
+    async with west.as_token(token) as nobody:
+        mine = await nobody.rights(namespace)
+    assert not mine.include("create", kinds.SECRET)
+    assert (await west.rights(namespace)).include("create", kinds.SERVICE_ACCOUNT, subresource="token")
+
+
 async def test_a_token_acts_as_its_account_and_not_as_the_user(west: kube.Cluster, namespace: str) -> None:
     token = await conftest.issue(west, namespace)
 

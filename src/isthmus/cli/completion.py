@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from typer import completion as scripts
+from typer import _completion_shared as scripts  # the only place that writes these scripts
 
 PROGRAM = "isthmus"
 VARIABLE = "_ISTHMUS_COMPLETE"

@@ -5,6 +5,7 @@ A context that no kubeconfig has is sought in running labs: only `cli` knows the
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import getpass
 import os
@@ -39,24 +40,36 @@ async def opened(
     report: Callable[[operation.Event], None] | None = None,
 ) -> AsyncIterator[worlds.World]:
     """Yield the world of some (cluster, context) pairs; connections are closed at the end."""
-    from isthmus.clients import kube
-    from isthmus.engine import world as worlds
-
-    known = contexts()
+    asked = asyncio.ensure_future(find_helm() if with_helm else _no_helm())
     clusters: dict[str, kube.Cluster] = {}
-    for name, context in dict(wanted).items():
-        clusters[name] = kube.Cluster(name, _config(known, name, context))
     try:
+        await asyncio.sleep(0)  # helm starts and tells its version while this process imports
+        clusters.update(_clusters(wanted))
+        from isthmus.engine import world as worlds
+
         yield worlds.World(
             clusters=clusters,
-            helm=await find_helm() if with_helm else None,
+            helm=await asked,
             report=report or worlds.ignore,
             user=user(),
             lease=LEASE,
         )
     finally:
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
         for cluster in clusters.values():
             await cluster.close()
+
+
+def _clusters(wanted: Sequence[tuple[str, str]]) -> dict[str, kube.Cluster]:
+    from isthmus.clients import kube
+
+    known = contexts()
+    return {name: kube.Cluster(name, _config(known, name, context)) for name, context in dict(wanted).items()}
+
+
+async def _no_helm() -> None:
+    """Stand for helm where nothing needs it."""
 
 
 def _config(known: kubeconfig.Contexts, name: str, context: str) -> SingleConfig:

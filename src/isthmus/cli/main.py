@@ -13,7 +13,8 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer import completion, core
+from typer import _completion_classes as completion
+from typer import core
 from typer import main as typer_main
 
 import isthmus
@@ -113,7 +114,7 @@ def _root(
 
 def main(args: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
-    completion.completion_init()
+    completion.completion_init()  # what Typer does for options of its own that guess the shell
     command = prose.keep_examples(typer_main.get_command(root))
     return border.guard(lambda: command.main(list(args), prog_name="isthmus", standalone_mode=False), args)
 

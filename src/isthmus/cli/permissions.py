@@ -88,7 +88,7 @@ RIGHTS = (
         needed_by=PLANNING,
         scope=Scope.CLUSTER,
         group="authorization.k8s.io",
-        resources=("selfsubjectaccessreviews",),
+        resources=("selfsubjectaccessreviews", "selfsubjectrulesreviews"),
         verbs=("create",),
         why="to ask before the first step what would be refused in the middle",
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from isthmus.clients import discovery, kinds, retry
+from isthmus.clients import discovery, kinds, retry, rights
 from isthmus.clients.redactor import Redactor
 from isthmus.model import errors
 
@@ -278,6 +278,21 @@ class Cluster:
             idempotent=True,  # nothing is stored
         )
         return bool((reply.body.get("status") or {}).get("allowed"))
+
+    async def rights(self, namespace: str) -> rights.Rights:
+        """Return what the server says that this user may do in a namespace; it may leave out, never add."""
+        reply = await self._send(
+            "POST",
+            kinds.RULES_REVIEW.path(),
+            "cannot ask for the rights of this user",
+            body={
+                "apiVersion": kinds.RULES_REVIEW.api_version,
+                "kind": kinds.RULES_REVIEW.kind,
+                "spec": {"namespace": namespace},
+            },
+            idempotent=True,  # nothing is stored
+        )
+        return rights.Rights(tuple((reply.body.get("status") or {}).get("resourceRules") or ()))
 
     async def server_version(self) -> str:
         """Return the version of the API server, such as `v1.36.3`."""

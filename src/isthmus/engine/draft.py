@@ -48,15 +48,17 @@ async def up(
 ) -> Draft:
     """Render, dry-run every cluster at once, and plan."""
     names = _chosen(app, fleet, only)
-    chart = await wanted.archive(world, app, folder)
-    found = await wanted.gather(world, app, chart, names)
+    found, seen, strays = await asyncio.gather(
+        wanted.gather(world, app, folder, names),
+        observe.look(world, _subject(app), names),
+        _strays(world, app, fleet, only),
+    )
     given = {name: one for name, one in found.items() if isinstance(one, wanted.Wanted)}
     secrets = _joined(given)
-    world = dataclasses.replace(world, secrets=secrets)
-    observed = await observe.observe(
-        world,
+    observed = await observe.attempt(
+        dataclasses.replace(world, secrets=secrets),
         _subject(app),
-        tuple(given),
+        {name: seen[name] for name in given},
         wanted={name: one.rendered.first for name, one in given.items()},
     )
     for name, failed in found.items():
@@ -70,7 +72,7 @@ async def up(
         rendered={name: one.rendered for name, one in given.items()},
         observed=observed,
         only=only,
-        strays=() if only is not None else await _strays(world, app, fleet),
+        strays=strays,
     )
     return Draft(
         plan=made,
@@ -200,8 +202,12 @@ def _chosen(app: apps.App, fleet: fleets.Fleet, only: Sequence[str] | None) -> t
     return tuple(name for wave in plans.waves(app, fleet, only) for name in wave)
 
 
-async def _strays(world: worlds.World, app: apps.App, fleet: fleets.Fleet) -> tuple[str, ...]:
+async def _strays(
+    world: worlds.World, app: apps.App, fleet: fleets.Fleet, only: Sequence[str] | None
+) -> tuple[str, ...]:
     """Return the clusters that the App no longer names and that answer that its release is there."""
+    if only is not None:
+        return ()
     others = tuple(one.name for one in fleet.clusters if one.name not in app.spec.clusters)
     found = await worlds.each(
         others, lambda name: releases.history(world.cluster(name), app.release, app.namespace)

@@ -47,20 +47,46 @@ async def observe(
     wanted: Mapping[str, Sequence[Json]],
     target: Mapping[str, int] | None = None,
 ) -> dict[str, observations.Observed]:
-    """Return what each cluster answers; one that fails carries its error and stops no other.
+    """Look at clusters and try on them what is wanted."""
+    seen = await look(world, subject, clusters)
+    return await attempt(world, subject, seen, wanted=wanted, target=target)
+
+
+async def look(
+    world: worlds.World, subject: Subject, clusters: Sequence[str]
+) -> dict[str, observations.Observed]:
+    """Return what each cluster holds; one that fails carries its error and stops no other."""
+    found = await worlds.each(tuple(clusters), lambda name: _look(world, subject, name))
+    return _told(found, world.secrets)
+
+
+async def attempt(
+    world: worlds.World,
+    subject: Subject,
+    seen: Mapping[str, observations.Observed],
+    *,
+    wanted: Mapping[str, Sequence[Json]],
+    target: Mapping[str, int] | None = None,
+) -> dict[str, observations.Observed]:
+    """Add what the servers' dry runs say to what was seen.
 
     `wanted` holds the objects to dry-run by cluster; `target` names revisions whose manifest is
     dry-run instead (for a rollback).
     """
 
     async def one(name: str) -> observations.Observed:
-        return await _cluster(
-            world, subject, name, wanted=wanted.get(name, ()), target=(target or {}).get(name)
-        )
+        if seen[name].error:
+            return seen[name]
+        revision = (target or {}).get(name)
+        objects = wanted.get(name, ()) if revision is None else _manifest_of(seen[name].history, revision)
+        return await _attempt(world, subject, seen[name], objects)
 
-    found = await worlds.each(tuple(clusters), one)
+    return _told(await worlds.each(tuple(seen), one), world.secrets)
+
+
+def _told(found: Mapping[str, Any], secrets: redactor.Redactor) -> dict[str, observations.Observed]:
     return {
-        name: failed(name, seen, world.secrets) if isinstance(seen, errors.IsthmusError) else seen
+        name: failed(name, seen, secrets) if isinstance(seen, errors.IsthmusError) else seen
         for name, seen in found.items()
     }
 
@@ -75,9 +101,7 @@ def failed(name: str, error: errors.IsthmusError, secrets: redactor.Redactor) ->
     )
 
 
-async def _cluster(
-    world: worlds.World, subject: Subject, name: str, *, wanted: Sequence[Json], target: int | None
-) -> observations.Observed:
+async def _look(world: worlds.World, subject: Subject, name: str) -> observations.Observed:
     server = world.cluster(name)
     history, namespace, fenced, account, old_words = await asyncio.gather(
         releases.history(server, subject.release, subject.namespace),
@@ -87,7 +111,7 @@ async def _cluster(
         hidden.in_bundles(server, subject.key),
     )
     secrets = tuple(dict.fromkeys((*old_words, *hidden.in_releases(history))))
-    seen = observations.Observed(
+    return observations.Observed(
         cluster=name,
         history=history,
         exists=namespace is not None,
@@ -96,14 +120,18 @@ async def _cluster(
         account=account,
         secrets=secrets,
     )
-    if target is not None:
-        wanted = _manifest_of(history, target)
+
+
+async def _attempt(
+    world: worlds.World, subject: Subject, seen: observations.Observed, wanted: Sequence[Json]
+) -> observations.Observed:
+    server = world.cluster(seen.cluster)
     old = manifest.split(seen.latest.manifest) if seen.latest else ()
     (pairs, refused), (_, stuck) = await asyncio.gather(
-        dry_run(server, wanted, subject, exists=namespace is not None),
-        dry_run(server, old, subject, exists=namespace is not None),
+        dry_run(server, wanted, subject, exists=seen.exists),
+        dry_run(server, old, subject, exists=seen.exists),
     )
-    clean = world.secrets.joined(redactor.Redactor.of(secrets)).clean
+    clean = world.secrets.joined(redactor.Redactor.of(seen.secrets)).clean
     return dataclasses.replace(
         seen,
         pairs=pairs,

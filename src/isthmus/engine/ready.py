@@ -8,6 +8,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import kinds, kube, releases
+from isthmus.engine import news
 from isthmus.model import errors
 from isthmus.rollout import health, manifest
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from isthmus.engine import clock as clocks
 
 Json = dict[str, Any]
-TICK = 0.5
-"""Seconds between looks; a look costs one read per workload."""
+Workloads = news.Workloads
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,12 +49,26 @@ async def wait(
     another revision meanwhile.
     """
     objects = await _workloads(target)
+    async with news.followed(target.server, objects) as heard:
+        await _wait(target, objects, heard, clock=clock, say=say, check=check, free_after=free_after)
+    await _workloads(target)
+
+
+async def _wait(
+    target: Target,
+    objects: Workloads,
+    heard: news.News,
+    *,
+    clock: clocks.Clock,
+    say: Callable[[str], None],
+    check: Callable[[], None],
+    free_after: float | None,
+) -> None:
     said = ""
     while True:
         check()
         seen = await look(target.server, objects)
         if seen.is_ready:
-            await _workloads(target)
             return
         if seen.level is health.Level.FAILED:
             raise errors.DeniedError(
@@ -72,10 +86,10 @@ async def wait(
         if free_after is not None:
             before = clock.now() - dt.timedelta(seconds=free_after) if free_after else None
             await free_abandoned(target.server, objects, say, before=before)
-        await clock.sleep(TICK)
+        await heard.wait(clock, check, until=target.deadline)
 
 
-async def look(server: kube.Cluster, objects: tuple[tuple[kinds.Kind, str, str], ...]) -> health.Health:
+async def look(server: kube.Cluster, objects: Workloads) -> health.Health:
     """Return how the workloads stand now."""
     live = await asyncio.gather(*(server.get(kind, name, namespace) for kind, name, namespace in objects))
     return health.judge(
@@ -108,12 +122,12 @@ async def wait_gone(target: Target, *, clock: clocks.Clock, objects: tuple[Json,
                 where=target.server.name,
                 remedy="kubectl get -o yaml names its finalizers",
             )
-        await clock.sleep(TICK)
+        await clock.sleep(news.TICK)
 
 
 async def free_abandoned(
     server: kube.Cluster,
-    objects: tuple[tuple[kinds.Kind, str, str], ...],
+    objects: Workloads,
     say: Callable[[str], None],
     *,
     before: dt.datetime | None = None,
@@ -135,7 +149,7 @@ async def free_abandoned(
         await server.delete(kinds.POD, pod["name"], namespace, uid=pod["uid"])
 
 
-async def _workloads(target: Target) -> tuple[tuple[kinds.Kind, str, str], ...]:
+async def _workloads(target: Target) -> Workloads:
     found = await releases.latest(target.server, target.release, target.namespace)
     if found is None or found.revision != target.revision or not found.is_deployed:
         now = f"revision {found.revision}, {found.status}" if found else "gone"
@@ -148,7 +162,7 @@ async def _workloads(target: Target) -> tuple[tuple[kinds.Kind, str, str], ...]:
     return await _resolved(target, manifest.split(found.manifest))
 
 
-async def _resolved(target: Target, objects: tuple[Json, ...]) -> tuple[tuple[kinds.Kind, str, str], ...]:
+async def _resolved(target: Target, objects: tuple[Json, ...]) -> Workloads:
     found = []
     for body in objects:
         name = manifest.ref(body)

@@ -21,6 +21,8 @@ from isthmus.model import errors
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
+    from isthmus.clients import rights
+
 Json = dict[str, Any]
 T = TypeVar("T")
 
@@ -86,6 +88,9 @@ class Api(Protocol):
         self, account: str, namespace: str, *, secret: tuple[str, str] | None = None, seconds: int = 3600
     ) -> str:
         """Return a token of the account, bound to a Secret by name and uid."""
+
+    async def rights(self, namespace: str) -> rights.Rights:
+        """Return what this user may do there, as far as the server lists it."""
 
     async def allows(
         self, verb: str, kind: kinds.Kind, namespace: str | None = None, *, subresource: str = ""

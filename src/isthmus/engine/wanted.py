@@ -50,9 +50,10 @@ async def archive(world: worlds.World, app: apps.App, folder: Path) -> bytes:
 
 
 async def gather(
-    world: worlds.World, app: apps.App, chart: bytes, clusters: Sequence[str]
+    world: worlds.World, app: apps.App, folder: Path, clusters: Sequence[str]
 ) -> dict[str, Wanted | errors.IsthmusError]:
     """Return for every cluster what it shall get, or why that cannot be told."""
+    chart = await archive(world, app, folder)
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(name: str) -> Wanted:
