@@ -130,7 +130,9 @@ def test_a_saved_plan_that_was_edited_or_lost_its_bundle_is_refused(shop: shops.
     assert "is no saved plan" in shop.run("up", "--plan", str(junk), code=2).err
 
     digest = body["waves"][0][0]["bundle"][:12]
-    shop.lab.api("west").delete(f"/api/v1/namespaces/isthmus-system/secrets/bundle.{digest}")
+    shop.lab.api("west").delete(
+        f"/api/v1/namespaces/isthmus-system/secrets/bundle.{shop.namespace}.db.{digest}"
+    )
 
     lost = shop.run("up", "--plan", str(file), code=1)
 

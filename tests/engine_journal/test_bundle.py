@@ -26,7 +26,7 @@ def stored(pinned: bundle.Bundle, spoil: str = "") -> tuple[bundle.Bundle, memor
             server.objects["secrets", voters.NAMESPACE, spoil]["data"]["piece"] = base64.b64encode(
                 b"{}\nx"
             ).decode()
-        return await bundle.load(api, pinned.digest)
+        return await bundle.load(api, pinned.digest, KEY)
 
     return memory.run(story()), server
 
@@ -52,7 +52,7 @@ def test_a_large_bundle_is_cut_into_immutable_secrets() -> None:
     found, server = stored(pinned)
 
     assert found == pinned
-    name = f"bundle.{pinned.digest[:12]}"
+    name = f"bundle.{KEY}.{pinned.digest[:12]}"
     assert sorted(label for _, _, label in server.objects) == [name, f"{name}.0", f"{name}.1", f"{name}.2"]
     assert all(body["immutable"] for body in server.objects.values())
 
@@ -60,7 +60,7 @@ def test_a_large_bundle_is_cut_into_immutable_secrets() -> None:
 def test_a_changed_bundle_is_refused_without_its_values() -> None:
     pinned = bundle.Bundle(archive=b"chart", values={"password": "hunter22"})
     with pytest.raises(errors.ConflictError) as caught:
-        stored(pinned, spoil=f"bundle.{pinned.digest[:12]}.0")
+        stored(pinned, spoil=f"bundle.{KEY}.{pinned.digest[:12]}.0")
 
     assert caught.value.why == "its content has another digest"
     assert "hunter22" not in str(caught.value)
@@ -78,13 +78,27 @@ def test_a_deleted_bundle_is_gone_whole() -> None:
     async def story() -> None:
         api = memory.MemoryApi(server, memory.Process())
         await bundle.store(api, pinned, KEY)
-        assert await bundle.delete(api, pinned.digest) is True
-        assert await bundle.delete(api, pinned.digest) is False
+        assert await bundle.delete(api, pinned.digest, KEY) is True
+        assert await bundle.delete(api, pinned.digest, KEY) is False
         with pytest.raises(errors.ConflictError, match="does not exist"):
-            await bundle.load(api, pinned.digest)
+            await bundle.load(api, pinned.digest, KEY)
 
     memory.run(story())
     assert server.objects == {}
+
+
+def test_apps_with_the_same_content_keep_a_bundle_each() -> None:
+    server = memory.Server("west")
+    pinned = bundle.Bundle(archive=b"chart", values={"a": 1})
+
+    async def story() -> None:
+        api = memory.MemoryApi(server, memory.Process())
+        for key in (KEY, "data.other"):
+            await bundle.store(api, pinned, key)
+        assert await bundle.delete(api, pinned.digest, "data.other") is True
+        assert await bundle.load(api, pinned.digest, KEY) == pinned
+
+    memory.run(story())
 
 
 def test_values_that_are_no_json_are_refused() -> None:

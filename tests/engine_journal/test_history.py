@@ -112,7 +112,7 @@ def test_the_last_twenty_finished_stay_with_what_they_need() -> None:
         left = [name for _, _, name in world.servers["west"].objects]
         assert len([name for name in left if name.startswith("control.")]) == 20
         assert len([name for name in left if name.startswith("bundle.")]) == 2 * 21
-        assert (await bundle.load(apis[0], common.digest)).archive == b"common"
+        assert (await bundle.load(apis[0], common.digest, KEY)).archive == b"common"
 
     in_world(story)
 

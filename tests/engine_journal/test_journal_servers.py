@@ -68,8 +68,8 @@ async def test_bundles_and_requests_come_back(lab: labs.Lab) -> None:
     async with real.clusters(lab) as found:
         pinned = bundle.Bundle(archive=os.urandom(900_000), values={"a": 1}, metadata={"chart": "app"})
         await asyncio.gather(*(bundle.store(cluster, pinned, key) for cluster in found for _ in range(2)))
-        assert await bundle.load(found[0], pinned.digest) == pinned
-        assert all(await asyncio.gather(*(bundle.delete(cluster, pinned.digest) for cluster in found)))
+        assert await bundle.load(found[0], pinned.digest, key) == pinned
+        assert all(await asyncio.gather(*(bundle.delete(cluster, pinned.digest, key) for cluster in found)))
 
         made = await asyncio.gather(
             *(

@@ -1,8 +1,8 @@
 """What an operation pins in each cluster before its first step: the chart archive and that cluster's values.
 
-Secrets named by content and immutable, cut under 512 KiB, parts before the head: where the head is, all is.
-They hold values as Helm's own release Secrets do; journal and plans hold the digest only. What is pinned is
-not decided here.
+Secrets named by App and content, immutable, cut under 512 KiB, parts before the head: where the head is, all
+is. They hold values as Helm's own release Secrets do; journal and plans hold the digest only. What is pinned
+is not decided here.
 """
 
 from __future__ import annotations
@@ -56,19 +56,19 @@ async def store(cluster: voting.Api, bundle: Bundle, key: str) -> str:
     pieces = [blob[at : at + voting.CHUNK] for at in range(0, len(blob), voting.CHUNK)]
     about = json.dumps({"digest": mark, "parts": len(pieces), "metadata": dict(bundle.metadata)}, indent=1)
     for number, piece in enumerate(pieces):
-        await _create(cluster, f"{name(mark)}.{number}", key, _PIECE, {"piece": piece})
-    await _create(cluster, name(mark), key, _HEAD, {"bundle.json": about.encode()})
+        await _create(cluster, f"{name(mark, key)}.{number}", key, _PIECE, {"piece": piece})
+    await _create(cluster, name(mark, key), key, _HEAD, {"bundle.json": about.encode()})
     return mark
 
 
-async def load(cluster: voting.Api, digest: str) -> Bundle:
+async def load(cluster: voting.Api, digest: str, key: str) -> Bundle:
     """Return the bundle, verified against its digest."""
-    head = await cluster.get(kinds.SECRET, name(digest), voting.NAMESPACE)
+    head = await cluster.get(kinds.SECRET, name(digest, key), voting.NAMESPACE)
     if head is None:
         raise _broken(cluster.name, digest, "its Secret does not exist")
     try:
         about = json.loads(_bytes(head, "bundle.json"))
-        labels = [f"{name(digest)}.{number}" for number in range(int(about["parts"]))]
+        labels = [f"{name(digest, key)}.{number}" for number in range(int(about["parts"]))]
         found = await asyncio.gather(
             *(cluster.get(kinds.SECRET, label, voting.NAMESPACE) for label in labels)
         )
@@ -94,21 +94,21 @@ async def heads(cluster: voting.Api, key: str) -> list[Mapping[str, str]]:
     return found
 
 
-async def delete(cluster: voting.Api, digest: str) -> bool:
+async def delete(cluster: voting.Api, digest: str, key: str) -> bool:
     """Remove a bundle, head first; False where there was none."""
-    head = await cluster.get(kinds.SECRET, name(digest), voting.NAMESPACE)
+    head = await cluster.get(kinds.SECRET, name(digest, key), voting.NAMESPACE)
     if head is None:
         return False
-    await cluster.delete(kinds.SECRET, name(digest), voting.NAMESPACE)
+    await cluster.delete(kinds.SECRET, name(digest, key), voting.NAMESPACE)
     with contextlib.suppress(KeyError, ValueError):
         for number in range(int(json.loads(_bytes(head, "bundle.json"))["parts"])):
-            await cluster.delete(kinds.SECRET, f"{name(digest)}.{number}", voting.NAMESPACE)
+            await cluster.delete(kinds.SECRET, f"{name(digest, key)}.{number}", voting.NAMESPACE)
     return True
 
 
-def name(digest: str) -> str:
-    """Return the name of a bundle's head."""
-    return f"bundle.{digest[:12]}"
+def name(digest: str, key: str) -> str:
+    """Return the name of a bundle's head: Apps with the same content have one each, and prune their own."""
+    return f"bundle.{key}.{digest[:12]}"
 
 
 def _canonical(values: Json) -> bytes:

@@ -163,9 +163,10 @@ async def saved(world: worlds.World, saved: plan.Plan) -> Draft:
 
 async def _pinned(world: worlds.World, saved: plan.Plan) -> dict[str, bundle.Bundle]:
     """Return the bundles of a saved plan; one that is gone refuses the plan."""
+    key = voting.app_key(saved.namespace, saved.app)
     found = await worlds.each(
         tuple(step.cluster for step in saved.steps if step.bundle),
-        lambda name: bundle.load(world.cluster(name), saved.step(name).bundle or ""),
+        lambda name: bundle.load(world.cluster(name), saved.step(name).bundle or "", key),
     )
     for answer in found.values():
         if isinstance(answer, errors.ConflictError):

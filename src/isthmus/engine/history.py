@@ -150,7 +150,7 @@ async def prune(
     async def clear(api: voting.Api) -> None:
         for operation in old:
             await replica.remove(api, operation, key)
-        await asyncio.gather(*(bundles.delete(api, digest) for digest in digests))
+        await asyncio.gather(*(bundles.delete(api, digest, key) for digest in digests))
 
     if not old:
         return {}

@@ -30,7 +30,8 @@ OnStart = Callable[[process.Started], Awaitable[None]]
 class Hands:
     """What a step works with in its cluster: the server and helm's access, both as the operation.
 
-    `reader` is the server as the user: an account that the App names may not read our Secrets.
+    `reader` is the server as the user: an account that the App names may not read our Secrets. `key` is what
+    the App's bundles are kept under.
     """
 
     server: kube.Cluster
@@ -38,6 +39,7 @@ class Hands:
     access: helm.Access
     helm: helm.Helm
     operation: str
+    key: str
     on_start: OnStart
     seconds: float = HELM_DEADLINE
     secrets: redactor.Redactor = dataclasses.field(default_factory=redactor.Redactor, repr=False)
@@ -166,7 +168,7 @@ def _refuse_foreign(hands: Hands, step: plan.Step, history: tuple[release.Releas
 
 
 async def _upgrade(hands: Hands, step: plan.Step) -> None:
-    pinned = await bundle.load(hands.reader, step.bundle or "")
+    pinned = await bundle.load(hands.reader, step.bundle or "", hands.key)
     await hands.helm.upgrade(
         hands.access,
         release=step.release,

@@ -162,6 +162,7 @@ class Work:
             access=self.rights.access(name),
             helm=self.world.tool,
             operation=self.current.id,
+            key=self.rights.key,
             secrets=self.world.secrets,
             on_start=started,
             seconds=steps.HELM_DEADLINE if deadline is None else self._helm_time(deadline),
