@@ -7,6 +7,7 @@ imports is shared. What it says goes into a file, so that nobody has to read a p
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -54,8 +55,18 @@ class Child:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     async def end(self, seconds: float) -> int:
-        """Return its exit code, negative for the signal that ended it; fails after so many seconds."""
-        await asyncio.to_thread(self.process.join, seconds)
+        """Return its exit code, negative for the signal that ended it; fails after so many seconds.
+
+        One thread alone may ask for the code: multiprocessing reads it from a pipe, also of other children
+        whenever one starts, and gives 255 to the second of two that read at once.
+        """
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self.process.sentinel, ended.set)
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), seconds)
+        finally:
+            loop.remove_reader(self.process.sentinel)
         code = self.process.exitcode
         if code is None:
             self.process.kill()

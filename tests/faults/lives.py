@@ -88,7 +88,7 @@ class Life:
     async def check_refused(self, owner: operation.Operation) -> None:
         """Assert that a second `up` is refused with the name of the operation that owns the App."""
         second = await self.run("up")
-        assert second.code == 1, second.out
+        assert second.code == 1, f"exit {second.code}\n{second.out}"
         assert f"operation {owner.id} owns App" in second.out, second.out
         assert "isthmus deploy resume" in second.out, second.out
 
