@@ -19,18 +19,18 @@ FLEET_CASES: dict[str, tuple[str, str, Expected]] = {
         "podPerNode",
         [("unknown-field", "1.yaml:12", "did you mean `podsPerNode`")],
     ),
-    "field of later": (
-        "witness: {",
-        "network: {cni: cilium}\n  witness: {",
-        [("not-implemented", "1.yaml:10", "network")],
-    ),
     "later in a cluster": (
         "region: us-west4",
-        "provider: gcp",
-        [("not-implemented", "1.yaml:12", "provider")],
+        "role: seed",
+        [("not-implemented", "1.yaml:12", "role")],
+    ),
+    "unknown provider": (
+        "region: us-west4",
+        "provider: gpc",
+        [("unknown-value", "1.yaml:12", "gcp")],
     ),
     "snake case": ("podsPerNode", "pods_per_node", [("unknown-field", "1.yaml:12", "podsPerNode")]),
-    "missing field": ("context: gke-east, ", "", [("missing-field", "1.yaml:13", "context")]),
+    "missing field": ("name: east, ", "", [("missing-field", "1.yaml:13", "name")]),
     "text for a number": ("id: 2", 'id: "2"', [("wrong-type", "1.yaml:13", "write it without quotes: 2")]),
     "boolean for a number": ("id: 2", "id: yes", [("wrong-type", "1.yaml:13", "true is given")]),
     "boolean for text": (
@@ -161,13 +161,13 @@ def test_a_wrong_app_gives_one_finding_with_line_reason_and_way_out(case: str) -
 
 
 def test_all_problems_come_at_once_over_all_files() -> None:
-    fleet = worlds.FLEET.replace("id: 2", "id: 1").replace("witness:", "teams: []\n  witness:")
+    fleet = worlds.FLEET.replace("id: 2", "id: 1").replace("witness:", "budgets: []\n  witness:")
     app = worlds.APP.replace("[[west], [east]]", "[[west]]").replace("serviceAccount", "serviceAcount")
 
     expect(
         worlds.parse(fleet, app, "- 1\n", "a: [\n").findings,
         [
-            ("not-implemented", "1.yaml:10", "teams"),
+            ("unknown-field", "1.yaml:10", "budgets"),
             ("duplicate-id", "1.yaml:14", "id"),
             ("unknown-field", "2.yaml:5", "serviceAccount"),
             ("cluster-in-no-wave", "2.yaml:13", "east"),

@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from isthmus.model import document, errors, types
+from isthmus.model import datapath, document, errors, team, types
+from isthmus.model import mesh as meshes
 
 MAX_ID = 511
 """Cilium: cluster ids go from 1 to 255, or to 511 with maxConnectedClusters 511."""
@@ -59,19 +60,33 @@ class Cluster(types.Value):
     name: types.ClusterName
     id: Annotated[types.Count, pydantic.Field(ge=1, le=MAX_ID)]
     region: types.Text | None = None
-    context: types.Text
+    context: types.Text = pydantic.Field(default_factory=lambda data: data.get("name", ""))
+    """The kubeconfig's context; the cluster's name where none is written."""
+    provider: datapath.Provider | None = None
+    account: types.Text | None = None
+    vpc: types.Text | None = None
+    owner: types.Text | None = None
+    """The team or business line that pays for it."""
     nodes: Annotated[types.Count, pydantic.Field(ge=1, le=100_000)]
     pods_per_node: Annotated[types.Count, pydantic.Field(ge=1, le=100_000)] = 110
     growth: types.Factor = 1.0
     pods: types.Prefix | None = None
     services: types.Prefix | None = None
     node_range: types.Prefix | None = None
+    mtu: types.Mtu | None = None
+    """Of the nodes' interfaces."""
+    network: datapath.ClusterNetwork | None = None
+    istio: meshes.ClusterIstio | None = None
 
 
 class FleetSpec(types.Value):
     """Everything below `spec`."""
 
     addressing: Addressing | None = None
+    network: datapath.Network | None = None
+    mesh: meshes.Mesh | None = None
+    paths: tuple[datapath.Path, ...] = ()
+    teams: tuple[team.Team, ...] = ()
     witness: Witness | None = None
     clusters: Annotated[tuple[Cluster, ...], pydantic.Field(min_length=1)]
 

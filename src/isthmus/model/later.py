@@ -12,17 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
-    "FleetSpec": {
-        "network": "how packets travel between clusters (CNI, routing, encryption)",
-        "mesh": "Istio and Cilium ClusterMesh",
-        "paths": "MTU and latency between clusters",
-        "teams": "who owns and signs which part of the plan",
-    },
-    "Cluster": {
-        "provider": "the cloud that a cluster runs in",
-        "account": "the cloud account of a cluster",
-        "role": "the datacenter role of a cluster",
-    },
+    "Cluster": {"role": "the datacenter role of a cluster"},
     "AppSpec": {
         "budget": "how much of the App may be down over all clusters",
         "probe": "asking the application for its truth",

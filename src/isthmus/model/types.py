@@ -15,6 +15,9 @@ from pydantic import alias_generators
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 CLUSTER = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
+HOST = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+MINOR = re.compile(r"(\d{1,3})\.(\d{1,3})(\.\d{1,3})?")
+KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]+={0,2}( .*)?")
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 WRITTEN: Final = {"written": True}
@@ -106,6 +109,24 @@ def _filled(text: str) -> str:
     raise ValueError("this is empty; write a name")
 
 
+def _host(text: str) -> str:
+    if len(text) <= 253 and HOST.fullmatch(text):
+        return text
+    raise ValueError("no domain; write labels of a-z, 0-9 and '-' with dots between: shop.local")
+
+
+def _minor(text: str) -> str:
+    if MINOR.fullmatch(text):
+        return text
+    raise ValueError("no version; write major.minor or major.minor.patch in quotes: '1.20' or '1.20.2'")
+
+
+def _public_key(text: str) -> str:
+    if KEY.fullmatch(text):
+        return text
+    raise ValueError("no public key; write one line of a `.pub` file: ssh-ed25519 AAAA... name")
+
+
 def _pattern(pattern: str, *, longest: int) -> dict[str, Any]:
     return {"type": "string", "pattern": f"^{pattern}$", "maxLength": longest}
 
@@ -122,6 +143,19 @@ ClusterName = Annotated[
 ]
 """A cluster's name as Cilium takes it."""
 
+Host = Annotated[
+    str, pydantic.AfterValidator(_host), pydantic.WithJsonSchema(_pattern(HOST.pattern, longest=253))
+]
+"""A domain such as a trust domain."""
+
+Minor = Annotated[
+    str, pydantic.AfterValidator(_minor), pydantic.WithJsonSchema(_pattern(MINOR.pattern, longest=11))
+]
+"""A version as `1.20` or `1.20.2`, quoted: YAML reads 1.20 as the number 1.2."""
+
+PublicKey = Annotated[str, pydantic.AfterValidator(_public_key)]
+"""A public key as a line of authorized_keys has it."""
+
 Prefix = Annotated[str, pydantic.AfterValidator(_prefix)]
 """An IPv4 or IPv6 range in its canonical text."""
 
@@ -130,6 +164,9 @@ Text = Annotated[str, pydantic.AfterValidator(_filled)]
 
 Count = Annotated[int, pydantic.Field(strict=True)]
 """A whole number; a boolean or a quoted number is not one."""
+
+Mtu = Annotated[int, pydantic.Field(strict=True, ge=576, le=65535)]
+"""Bytes of the largest packet; 576 is what every IPv4 host takes (RFC 791)."""
 
 Duration = Annotated[
     float,

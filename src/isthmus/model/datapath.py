@@ -1,0 +1,142 @@
+"""How packets travel in and between clusters, as the Fleet states it; `mesh` has the facts, `network` judges.
+
+What a cluster states differently from its Fleet is kept, not refused here: imported fleets are as they are.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import pydantic
+
+from isthmus.model import types
+
+
+class Cni(StrEnum):
+    """Who makes the pod network."""
+
+    CILIUM = "cilium"
+    NONE = "none"
+
+
+class Routing(StrEnum):
+    """Whether pod packets are wrapped between nodes, or the network knows the pod ranges."""
+
+    TUNNEL = "tunnel"
+    NATIVE = "native"
+
+
+class Encapsulation(StrEnum):
+    """What wraps them."""
+
+    VXLAN = "vxlan"
+    GENEVE = "geneve"
+
+
+class Underlay(StrEnum):
+    """The family of the node addresses that carry them."""
+
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+
+
+class Encryption(StrEnum):
+    """What encrypts them between nodes."""
+
+    NONE = "none"
+    WIREGUARD = "wireguard"
+    IPSEC = "ipsec"
+
+
+class Ipam(StrEnum):
+    """Who hands out pod addresses."""
+
+    CLUSTER_POOL = "cluster-pool"
+    KUBERNETES = "kubernetes"
+    GKE = "gke"
+    ENI = "eni"
+    VPC_CNI = "vpc-cni"
+    AKS_OVERLAY = "aks-overlay"
+    ALIBABACLOUD = "alibabacloud"
+
+
+class Provider(StrEnum):
+    """Where a cluster runs."""
+
+    GCP = "gcp"
+    AWS = "aws"
+    AZURE = "azure"
+    ALIBABACLOUD = "alibabacloud"
+    KUBEADM = "kubeadm"
+    KIND = "kind"
+
+
+IPAM = {Provider.GCP: Ipam.GKE}
+"""What hands out addresses where nobody says; elsewhere a cluster pool, which is the same everywhere."""
+
+
+class Exposure(StrEnum):
+    """How the ClusterMesh API server of a cluster is reached from the others."""
+
+    LOAD_BALANCER = "LoadBalancer"
+    NODE_PORT = "NodePort"
+    CLUSTER_IP = "ClusterIP"
+
+
+class Network(types.Value):
+    """The datapath, the same in every cluster of a mesh; without `mtu` the plan computes it."""
+
+    cni: Cni = Cni.CILIUM
+    version: types.Minor | None = None
+    routing: Routing = Routing.TUNNEL
+    encapsulation: Encapsulation = Encapsulation.VXLAN
+    underlay: Underlay = Underlay.IPV4
+    encryption: Encryption = Encryption.NONE
+    mtu: types.Mtu | None = None
+    max_connected_clusters: Annotated[types.Count, pydantic.Field(ge=1, le=511)] = 255
+    exposure: Exposure = Exposure.LOAD_BALANCER
+    kube_proxy_replacement: bool = False
+    egress_gateway: bool = False
+    hubble: bool = True
+
+
+class ClusterNetwork(types.Value):
+    """What one cluster states differently from its Fleet."""
+
+    version: types.Minor | None = None
+    routing: Routing | None = None
+    encapsulation: Encapsulation | None = None
+    underlay: Underlay | None = None
+    encryption: Encryption | None = None
+    mtu: types.Mtu | None = None
+    max_connected_clusters: Annotated[types.Count | None, pydantic.Field(ge=1, le=511)] = None
+    exposure: Exposure | None = None
+    kube_proxy_replacement: bool | None = None
+    egress_gateway: bool | None = None
+    ipam: Ipam | None = None
+    chaining: types.Text | None = None
+    """Another CNI below Cilium, `aws-cni`."""
+
+
+class Way(StrEnum):
+    """What carries a path, where its MTU is not measured: the usual figure stands in `mesh`."""
+
+    GCP_VPC = "gcp-vpc"
+    GCP_VPN = "gcp-vpn"
+    AWS_VPC = "aws-vpc"
+    AWS_PEERING = "aws-peering"
+    AWS_TGW = "aws-tgw"
+    AWS_VPN = "aws-vpn"
+    AZURE_VNET = "azure-vnet"
+    AZURE_VPN = "azure-vpn"
+    INTERNET = "internet"
+
+
+class Path(types.Value):
+    """What lies between two regions or clusters, or inside one that is named twice."""
+
+    between: tuple[types.Text, types.Text]
+    mtu: types.Mtu | None = None
+    latency: types.Duration | None = None
+    via: Way | None = None

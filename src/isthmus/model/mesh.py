@@ -1,0 +1,52 @@
+"""The service mesh as the Fleet states it: Istio beside Cilium."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from isthmus.model import types
+
+
+class Topology(StrEnum):
+    """Where istiod runs."""
+
+    MULTI_PRIMARY = "multi-primary"
+    PRIMARY_REMOTE = "primary-remote"
+
+
+class Mode(StrEnum):
+    """What carries the mesh in a pod's way."""
+
+    SIDECAR = "sidecar"
+    AMBIENT = "ambient"
+
+
+class Istio(types.Value):
+    """Istio in every cluster of the Fleet."""
+
+    enabled: bool = True
+    version: types.Minor | None = None
+    topology: Topology = Topology.MULTI_PRIMARY
+    mode: Mode = Mode.SIDECAR
+    trust_domain: types.Host = "cluster.local"
+    mesh_id: types.Label = "mesh1"
+    network: types.Label = "network1"
+    """The same in all clusters is one flat network, which ClusterMesh makes."""
+
+
+class Mesh(types.Value):
+    """Everything below `spec.mesh`."""
+
+    istio: Istio | None = None
+
+
+class ClusterIstio(types.Value):
+    """What one cluster states differently; `primary` names the cluster whose istiod it uses."""
+
+    enabled: bool | None = None
+    version: types.Minor | None = None
+    mode: Mode | None = None
+    trust_domain: types.Host | None = None
+    mesh_id: types.Label | None = None
+    network: types.Label | None = None
+    primary: types.ClusterName | None = None
