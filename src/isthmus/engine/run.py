@@ -107,11 +107,13 @@ async def _hold(work: works.Work, decision: decide.Hold) -> None:
 
 async def _commit(work: works.Work) -> None:
     if work.plan.intent is plan.Intent.DOWN:
-        await works.together([_purge(work, step) for step in work.plan.steps])
+        # The record of a release that stays installed has to stay as well.
+        done = {run.cluster for run in work.current.runs if run.state is operation.State.DONE}
+        await works.together([_purge(work, step) for step in work.plan.steps if step.cluster in done])
     behind = decide.left_behind(work.current)
     level = f"isthmus deploy up {work.plan.app} --only {','.join(behind)}"
     reason = f"left behind: {', '.join(behind)}; level with: {level}" if behind else ""
-    await _finish(work, operation.Phase.FINISHED, operation.Outcome.SUCCEEDED, reason)
+    await _finish(work, operation.Phase.FINISHED, decide.ending(work.current), reason)
 
 
 async def _purge(work: works.Work, step: plan.Step) -> None:

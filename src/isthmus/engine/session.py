@@ -26,6 +26,8 @@ REGAIN = 60.0
 """Seconds to wait for the lock after a rest: somebody may look at the operation just then."""
 REFRESH = 900.0
 """Seconds between renewals of credentials that live an hour."""
+NOWHERE = (0, 0)
+"""The position in the journal of what has not been written."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -41,7 +43,7 @@ class Session:
     servers: dict[str, kube.Cluster] = dataclasses.field(default_factory=dict)
     fencing: dict[str, asyncio.Lock] = dataclasses.field(default_factory=dict)
     tasks: list[asyncio.Task[Any]] = dataclasses.field(default_factory=list)
-    position: tuple[int, int] = (0, 0)
+    position: tuple[int, int] = NOWHERE
     lost: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
     """Set when a lock of this session was lost, whichever: after a rest it is another one."""
     reason: str = ""
@@ -255,5 +257,12 @@ async def opened(
         check(await journal.read_all(session.voters, session.key, clock=world.clock))
         yield session
         settled = True
+    except errors.FencedError:
+        raise
+    except errors.IsthmusError:
+        settled = (
+            session.position == NOWHERE
+        )  # refused before the operation was journalled: nothing is under way
+        raise
     finally:
         await asyncio.shield(asyncio.create_task(session.let_go(settled=settled)))
