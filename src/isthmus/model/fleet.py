@@ -20,17 +20,23 @@ MAX_ID = 511
 
 
 class PodRanges(types.Value):
-    """Where pod ranges come from, and the length of the block that each node gets (24, for IPv6 64)."""
+    """Where pod ranges come from, and the length of the block that each node gets (24, of IPv6 64).
+
+    Supernets of both families give each cluster a range of each. `node_mask` is of IPv4, and of IPv6 too
+    where no IPv4 supernet stands beside it.
+    """
 
     supernets: Annotated[tuple[types.Prefix, ...], pydantic.Field(min_length=1)]
     node_mask: Annotated[types.Count | None, pydantic.Field(ge=1, le=128)] = None
+    node_mask_v6: Annotated[types.Count | None, pydantic.Field(ge=1, le=128)] = None
 
 
 class ServiceRanges(types.Value):
-    """Where service ranges come from; `mask` is the length of each cluster's range (20, for IPv6 112)."""
+    """Where service ranges come from; `mask` is the length of each cluster's range (20, of IPv6 112)."""
 
     supernets: Annotated[tuple[types.Prefix, ...], pydantic.Field(min_length=1)]
     mask: Annotated[types.Count | None, pydantic.Field(ge=1, le=128)] = None
+    mask_v6: Annotated[types.Count | None, pydantic.Field(ge=1, le=128)] = None
 
 
 class NodeRanges(types.Value):
@@ -70,9 +76,9 @@ class Cluster(types.Value):
     nodes: Annotated[types.Count, pydantic.Field(ge=1, le=100_000)]
     pods_per_node: Annotated[types.Count, pydantic.Field(ge=1, le=100_000)] = 110
     growth: types.Factor = 1.0
-    pods: types.Prefix | None = None
-    services: types.Prefix | None = None
-    node_range: types.Prefix | None = None
+    pods: types.Prefixes | None = None
+    services: types.Prefixes | None = None
+    node_range: types.Prefixes | None = None
     mtu: types.Mtu | None = None
     """Of the nodes' interfaces."""
     network: datapath.ClusterNetwork | None = None

@@ -70,6 +70,23 @@ def _prefix(text: str) -> str:
     return str(network)
 
 
+def _prefixes(value: object) -> tuple[str, ...]:
+    texts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(each, str) for each in texts):
+        raise ValueError("no range; write address/length, or one of each family: [10.0.0.0/16, 'fd00::/48']")
+    found = sorted((_prefix(each.strip()) for each in texts), key=_is_v6)
+    if not found:
+        raise ValueError("this is empty; write a range, or leave the field out")
+    if len({_is_v6(each) for each in found}) < len(found):
+        family = "IPv6" if _is_v6(found[-1]) else "IPv4"
+        raise ValueError(f"two ranges of {family}; keep one of each family")
+    return tuple(found)
+
+
+def _is_v6(text: str) -> bool:
+    return ":" in text
+
+
 def seconds(text: object) -> float:
     """Return the seconds of `500ms`, `10s`, `2m` or `1h`."""
     if isinstance(text, str):
@@ -158,6 +175,21 @@ PublicKey = Annotated[str, pydantic.AfterValidator(_public_key)]
 
 Prefix = Annotated[str, pydantic.AfterValidator(_prefix)]
 """An IPv4 or IPv6 range in its canonical text."""
+
+Prefixes = Annotated[
+    tuple[str, ...],
+    pydantic.BeforeValidator(_prefixes),
+    pydantic.WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 2},
+            ],
+            "examples": ["10.0.0.0/16", ["10.0.0.0/16", "fd00::/48"]],
+        }
+    ),
+]
+"""One range, or one of each family: as text with a comma or as a list; here canonical, IPv4 first."""
 
 Text = Annotated[str, pydantic.AfterValidator(_filled)]
 """A string with something in it."""

@@ -33,14 +33,8 @@ def plan(source: folder.Folder) -> Addresses:
     places = place.Places(source)
     known = source.fleet
     shares = give.shares(known)
-    given = {share.role: share.given for share in shares}
     clusters = tuple(
-        ranges.Ranges(
-            each,
-            pods=given[ranges.Role.PODS].get(each.name),
-            services=given[ranges.Role.SERVICES].get(each.name),
-            nodes=given[ranges.Role.NODES].get(each.name),
-        )
+        ranges.Ranges(each, **{role.value: _of(shares, role, each.name) for role in ranges.Role})
         for each in known.clusters
     )
     findings = (
@@ -51,8 +45,19 @@ def plan(source: folder.Folder) -> Addresses:
         *_unpinned(clusters, places),
         *voters.findings(known, places),
     )
-    headroom = {share.role: share.headroom for share in shares if share.headroom is not None}
-    return Addresses(clusters=clusters, headroom=headroom, findings=findings)
+    return Addresses(clusters=clusters, headroom=_headroom(shares), findings=findings)
+
+
+def _of(shares: Sequence[give.Share], role: ranges.Role, name: str) -> ranges.Family:
+    return tuple(share.given[name] for share in shares if share.role is role and name in share.given)
+
+
+def _headroom(shares: Sequence[give.Share]) -> dict[ranges.Role, int]:
+    rooms: dict[ranges.Role, int] = {}
+    for share in sorted(shares, key=lambda each: list(ranges.Role).index(each.role)):
+        if share.headroom is not None:
+            rooms[share.role] = min(share.headroom, rooms.get(share.role, share.headroom))
+    return rooms
 
 
 def _full(shares: Sequence[give.Share], places: place.Places) -> Iterator[finding.Finding]:
@@ -74,9 +79,7 @@ def _unpinned(clusters: Sequence[ranges.Ranges], places: place.Places) -> Iterat
     loose = [
         each
         for each in clusters
-        if any(
-            each.of(role) is not None and ranges.pinned(each.cluster, role) is None for role in ranges.Role
-        )
+        if any(len(each.of(role)) > len(ranges.pinned(each.cluster, role)) for role in ranges.Role)
     ]
     if loose:
         names = ", ".join(each.cluster.name for each in loose[:5]) + (", ..." if len(loose) > 5 else "")

@@ -28,9 +28,10 @@ class Miss:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Share:
-    """What clusters got for one role."""
+    """What clusters got for one role in one family."""
 
     role: ranges.Role
+    bits: int
     given: dict[str, prefix.Prefix]
     missed: tuple[Miss, ...] = ()
     headroom: int | None = None
@@ -38,34 +39,40 @@ class Share:
 
 
 def shares(known: fleet.Fleet) -> tuple[Share, ...]:
-    """Return the ranges of every cluster, by role."""
+    """Return the ranges of every cluster, by role and family, IPv4 first."""
     addressing = known.spec.addressing
     pins = {role: _pins(known, role) for role in ranges.Role}
-    taken = [each for given in pins.values() for each in given.values()]
+    taken = [each for given in pins.values() for family in given.values() for each in family.values()]
     taken += [prefix.parse(text) for text, _ in prefix.RESERVED]
     taken += [prefix.parse(text) for text in (addressing.avoid if addressing else ())]
     closed = space.of(taken)
     result: list[Share] = []
     for role in ranges.Role:
         supernets = space.of(ranges.supernets(addressing, role))
-        result.append(_share(known, role, pins[role], supernets - closed))
+        free = supernets - closed
+        families = ranges.families(addressing, role)
+        result += [_share(known, role, bits, pins[role][bits], free) for bits in families]
+        result += [
+            Share(role=role, bits=bits, given=given)
+            for bits, given in pins[role].items()
+            if given and bits not in families
+        ]
         closed |= supernets  # two roles may not share a supernet; `sizes` tells so
-    return tuple(result)
+    return tuple(sorted(result, key=lambda share: share.bits))
 
 
-def _pins(known: fleet.Fleet, role: ranges.Role) -> dict[str, prefix.Prefix]:
-    pins = {each.name: ranges.pinned(each, role) for each in known.clusters}
-    return {name: each for name, each in pins.items() if each is not None}
+def _pins(known: fleet.Fleet, role: ranges.Role) -> dict[int, dict[str, prefix.Prefix]]:
+    pins: dict[int, dict[str, prefix.Prefix]] = {32: {}, 128: {}}
+    for cluster in known.clusters:
+        for each in ranges.pinned(cluster, role):
+            pins[each.bits][cluster.name] = each
+    return pins
 
 
 def _share(
-    known: fleet.Fleet, role: ranges.Role, given: dict[str, prefix.Prefix], free: space.Space
+    known: fleet.Fleet, role: ranges.Role, bits: int, given: dict[str, prefix.Prefix], free: space.Space
 ) -> Share:
     addressing = known.spec.addressing
-    supernets = ranges.supernets(addressing, role)
-    if not supernets:
-        return Share(role=role, given=given)
-    bits = supernets[0].bits
     left = pool.Pool(space.Space(tuple(each for each in free.intervals if _is_of(each[0], bits))))
     missed: list[Miss] = []
     largest = 1
@@ -73,14 +80,15 @@ def _share(
         try:
             size = ranges.wanted(addressing, cluster, role, bits)
         except ValueError:
-            return Share(role=role, given=given)  # the family has no such mask; `sizes` tells so
+            return Share(role=role, bits=bits, given=given)  # no such mask in the family; `sizes` tells so
         largest = max(largest, size)
         block = None if cluster.name in given else left.take(size)
         if block is not None:
             given[cluster.name] = block
         elif cluster.name not in given:
-            missed.append(Miss(cluster, prefix.Prefix(supernets[0].first, size), left.largest()))
-    return Share(role=role, given=given, missed=tuple(missed), headroom=left.headroom(largest))
+            missed.append(Miss(cluster, prefix.Prefix(prefix.V6 * (bits == 128), size), left.largest()))
+    headroom = left.headroom(largest)
+    return Share(role=role, bits=bits, given=given, missed=tuple(missed), headroom=headroom)
 
 
 def _is_of(first: int, bits: int) -> bool:

@@ -51,8 +51,7 @@ def findings(
 def _held(clusters: Iterable[ranges.Ranges], roles: Sequence[ranges.Role]) -> Iterator[Held]:
     for each in clusters:
         for role in roles:
-            given = each.of(role)
-            if given is not None:
+            for given in each.of(role):
                 yield Held(given, each.cluster, role)
 
 
@@ -103,7 +102,7 @@ def _collision(
 
 
 def _is_pinned(each: Held) -> bool:
-    return ranges.pinned(each.cluster, each.role) is not None
+    return each.range in ranges.pinned(each.cluster, each.role)
 
 
 def _order(each: Held) -> tuple[int, int]:

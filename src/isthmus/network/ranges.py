@@ -39,41 +39,42 @@ class Role(StrEnum):
         return "nodeRange" if self is Role.NODES else self.value
 
 
+Family = tuple[prefix.Prefix, ...]
+"""At most one range of each family, IPv4 first; empty where there is none."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Ranges:
-    """The ranges of one cluster; None where the Fleet neither pins one nor says where from."""
+    """The ranges of one cluster: none where the Fleet neither pins one nor says where from."""
 
     cluster: fleet.Cluster
-    pods: prefix.Prefix | None = None
-    services: prefix.Prefix | None = None
-    nodes: prefix.Prefix | None = None
+    pods: Family = ()
+    services: Family = ()
+    nodes: Family = ()
 
-    def of(self, role: Role) -> prefix.Prefix | None:
-        """Return the range of a role."""
+    def of(self, role: Role) -> Family:
+        """Return the ranges of a role."""
         if role is Role.PODS:
             return self.pods
         return self.services if role is Role.SERVICES else self.nodes
 
+    def text(self, role: Role) -> str | None:
+        """Return the ranges of a role as flags take them, a comma between families; None without any."""
+        return ",".join(map(str, self.of(role))) or None
+
     def to_json(self) -> dict[str, str | int | None]:
         """Return the public JSON form."""
-        return {
-            "name": self.cluster.name,
-            "id": self.cluster.id,
-            "pods": _text(self.pods),
-            "services": _text(self.services),
-            "nodes": _text(self.nodes),
-        }
+        texts = {role.value: self.text(role) for role in Role}
+        return {"name": self.cluster.name, "id": self.cluster.id, **texts}
 
 
-def _text(each: prefix.Prefix | None) -> str | None:
-    return None if each is None else str(each)
-
-
-def pinned(cluster: fleet.Cluster, role: Role) -> prefix.Prefix | None:
-    """Return the range that the Fleet pins for a role."""
-    texts = {Role.PODS: cluster.pods, Role.SERVICES: cluster.services, Role.NODES: cluster.node_range}
-    text = texts[role]
-    return None if text is None else prefix.parse(text)
+def pinned(cluster: fleet.Cluster, role: Role) -> Family:
+    """Return the ranges that the Fleet pins for a role."""
+    if role is Role.PODS:
+        texts = cluster.pods
+    else:
+        texts = cluster.services if role is Role.SERVICES else cluster.node_range
+    return tuple(map(prefix.parse, texts)) if texts else ()
 
 
 def supernets(addressing: fleet.Addressing | None, role: Role) -> tuple[prefix.Prefix, ...]:
@@ -85,6 +86,11 @@ def supernets(addressing: fleet.Addressing | None, role: Role) -> tuple[prefix.P
     return () if source is None else tuple(prefix.parse(text) for text in source.supernets)
 
 
+def families(addressing: fleet.Addressing | None, role: Role) -> tuple[int, ...]:
+    """Return the bits of the families that a role has supernets of, IPv4 first."""
+    return tuple(sorted({each.bits for each in supernets(addressing, role)}))
+
+
 def planned_nodes(cluster: fleet.Cluster) -> int:
     """Return the nodes to plan for: those of today times the growth."""
     return math.ceil(cluster.nodes * cluster.growth)
@@ -92,8 +98,20 @@ def planned_nodes(cluster: fleet.Cluster) -> int:
 
 def node_mask(addressing: fleet.Addressing | None, bits: int) -> int:
     """Return the length of a node's block of pod addresses."""
-    written = addressing.pods.node_mask if addressing and addressing.pods else None
-    return written or NODE_MASK[bits]
+    if addressing is None or addressing.pods is None:
+        return NODE_MASK[bits]
+    alone = bits == 32 or families(addressing, Role.PODS) == (128,)
+    first = None if bits == 32 else addressing.pods.node_mask_v6
+    return first or (addressing.pods.node_mask if alone else None) or NODE_MASK[bits]
+
+
+def service_mask(addressing: fleet.Addressing | None, bits: int) -> int:
+    """Return the length of a cluster's service range."""
+    if addressing is None or addressing.services is None:
+        return SERVICE_MASK[bits]
+    alone = bits == 32 or families(addressing, Role.SERVICES) == (128,)
+    first = None if bits == 32 else addressing.services.mask_v6
+    return first or (addressing.services.mask if alone else None) or SERVICE_MASK[bits]
 
 
 def wanted(addressing: fleet.Addressing | None, cluster: fleet.Cluster, role: Role, bits: int) -> int:
@@ -102,5 +120,4 @@ def wanted(addressing: fleet.Addressing | None, cluster: fleet.Cluster, role: Ro
         return prefix.covering(planned_nodes(cluster)) * prefix.size(node_mask(addressing, bits), bits)
     if role is Role.NODES:
         return prefix.covering(planned_nodes(cluster) + RESERVED_NODES)
-    written = addressing.services.mask if addressing and addressing.services else None
-    return prefix.size(written or SERVICE_MASK[bits], bits)
+    return prefix.size(service_mask(addressing, bits), bits)

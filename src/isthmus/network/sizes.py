@@ -23,13 +23,6 @@ def supernets(known: fleet.Fleet, places: place.Places) -> Iterator[finding.Find
     for role in ranges.Role:
         path: place.Path = ("spec", "addressing", role.value, "supernets")
         given = ranges.supernets(addressing, role)
-        if len({each.is_v6 for each in given}) > 1:
-            yield places.finding(
-                path,
-                code="two-families",
-                message=f"the supernets of {role.value} mix IPv4 and IPv6, and dual stack is not planned yet",
-                remedy="keep one family in each role",
-            )
         for index, each in enumerate(given):
             for other, owner in first:
                 if prefix.overlap(each, other):
@@ -40,17 +33,19 @@ def supernets(known: fleet.Fleet, places: place.Places) -> Iterator[finding.Find
                         remedy="give each role address space of its own",
                     )
             first.append((each, role))
-        if given:
-            yield from _mask(addressing, role, given[0].bits, places)
+        for bits in ranges.families(addressing, role):
+            yield from _mask(addressing, role, bits, places)
 
 
 def _mask(
     addressing: fleet.Addressing, role: ranges.Role, bits: int, places: place.Places
 ) -> Iterator[finding.Finding]:
-    field, mask = "mask", addressing.services.mask if addressing.services else None
-    if role is ranges.Role.PODS:
-        field, mask = "nodeMask", addressing.pods.node_mask if addressing.pods else None
-    if role is not ranges.Role.NODES and mask is not None and mask > bits:
+    if role is ranges.Role.NODES:
+        return
+    is_pods = role is ranges.Role.PODS
+    mask = (ranges.node_mask if is_pods else ranges.service_mask)(addressing, bits)
+    if mask > bits:
+        field = "nodeMask" if is_pods else "mask"
         yield places.finding(
             ("spec", "addressing", role.value, field),
             code="wrong-mask",
@@ -62,29 +57,27 @@ def _mask(
 def clusters(known: fleet.Fleet, places: place.Places) -> Iterator[finding.Finding]:
     """Yield what is too small for what a cluster plans to run."""
     addressing = known.spec.addressing
-    family = ranges.supernets(addressing, ranges.Role.PODS)
+    families = ranges.families(addressing, ranges.Role.PODS)
     for each in known.clusters:
-        pods = ranges.pinned(each, ranges.Role.PODS)
-        bits = pods.bits if pods else family[0].bits if family else None
-        if bits is None:
-            continue
-        mask = ranges.node_mask(addressing, bits)
-        if mask > bits:
-            continue  # told with the supernets
-        yield from _per_node(each, mask, bits, places)
-        if pods is not None:
-            yield from _nodes_fit(each, pods, mask, places)
+        pinned = {pods.bits: pods for pods in ranges.pinned(each, ranges.Role.PODS)}
+        for bits in sorted({*families, *pinned}):
+            mask = ranges.node_mask(addressing, bits)
+            if mask > bits:
+                continue  # told with the supernets
+            yield from _per_node(each, mask, bits, places)
+            if bits in pinned:
+                yield from _nodes_fit(each, pinned[bits], mask, places)
     for each in known.clusters:
-        nodes = ranges.pinned(each, ranges.Role.NODES)
-        if nodes is not None and nodes.size < ranges.planned_nodes(each) + ranges.RESERVED_NODES:
-            yield places.finding(
-                places.of(each, "nodeRange"),
-                code="range-too-small",
-                message=f"{nodes} has {nodes.size} addresses, and {_planned(each)} need "
-                f"{ranges.planned_nodes(each)} and {ranges.RESERVED_NODES} that clouds keep",
-                remedy="pin a larger range, or plan for fewer nodes or less growth",
-                cluster=each.name,
-            )
+        for nodes in ranges.pinned(each, ranges.Role.NODES):
+            if nodes.size < ranges.planned_nodes(each) + ranges.RESERVED_NODES:
+                yield places.finding(
+                    places.of(each, "nodeRange"),
+                    code="range-too-small",
+                    message=f"{nodes} has {nodes.size} addresses, and {_planned(each)} need "
+                    f"{ranges.planned_nodes(each)} and {ranges.RESERVED_NODES} that clouds keep",
+                    remedy="pin a larger range, or plan for fewer nodes or less growth",
+                    cluster=each.name,
+                )
 
 
 def _per_node(each: fleet.Cluster, mask: int, bits: int, places: place.Places) -> Iterator[finding.Finding]:

@@ -61,7 +61,7 @@ def _row(each: ranges.Ranges) -> tuple[str, ...]:
     nodes = str(cluster.nodes) if planned == cluster.nodes else f"{cluster.nodes} → {planned}"
     cells = []
     for role in (ranges.Role.PODS, ranges.Role.SERVICES, ranges.Role.NODES):
-        given = each.of(role)
-        star = "*" if ranges.pinned(cluster, role) is None else ""
-        cells.append("-" if given is None else f"{given}{star}")
+        pins = ranges.pinned(cluster, role)
+        texts = [f"{given}" if given in pins else f"{given}*" for given in each.of(role)]
+        cells.append(",".join(texts) or "-")
     return (cluster.name, str(cluster.id), cluster.region or "-", nodes, *cells)
