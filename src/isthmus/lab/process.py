@@ -45,11 +45,15 @@ class Process:
         return cls(pid=data["pid"], created=data["created"], argv=tuple(data["argv"]))
 
     def live(self) -> psutil.Process | None:
-        """Return the process if it is this one and has not ended: frozen counts, a zombie does not."""
+        """Return the process if it is this one and has not ended: frozen counts, a zombie does not.
+
+        The first thread of a killed program is a zombie before the others have ended and closed its ports.
+        """
         try:
             found = psutil.Process(self.pid)
             same = abs(found.create_time() - self.created) <= _CLOCK_STEP
-            return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+            over = found.status() == psutil.STATUS_ZOMBIE and found.num_threads() <= 1
+            return found if same and not over else None
         except psutil.Error:
             return None
 
