@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from isthmus.lab import labs
     from tests import shops
 
 SYSTEM = "isthmus-system"
@@ -21,6 +23,20 @@ def until(what: str, holds: Callable[[], object], seconds: float = 120) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
         time.sleep(0.05)
+
+
+def runs_pods(lab: labs.Lab, cluster: str) -> None:
+    """Wait until controllers, scheduler and nodes of a cluster have brought a new pod up."""
+    api, pods, name = lab.api(cluster), "/api/v1/namespaces/default/pods", f"probe-{secrets.token_hex(4)}"
+    body = {"metadata": {"name": name}, "spec": {"containers": [{"name": "main", "image": "example/main"}]}}
+    until(f"{cluster} creates pods", lambda: api.ask("POST", pods, body)[0] in {201, 409})
+
+    def is_ready() -> bool:
+        status = (api.get(f"{pods}/{name}") or {}).get("status", {})
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
+
+    until(f"{cluster} runs pods", is_ready)
+    api.delete(f"{pods}/{name}")
 
 
 def check_words(done: shops.Done, *words: str) -> None:

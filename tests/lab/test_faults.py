@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from isthmus.lab import labs, spec
+from isthmus.lab import labs, objects, spec
 from isthmus.model import errors
+from tests.faults import scenes
 
 if TYPE_CHECKING:
     from tests.lab.conftest import Home
@@ -26,6 +27,24 @@ def test_an_api_server_stops_and_comes_back_with_the_rest_untouched(new_lab: New
     after = lab.clusters["west"].processes
     assert lab.api("west").is_ready()
     assert [name for name in before if before[name] != after[name]] == ["kube-apiserver"]
+
+
+def test_nodes_whose_program_is_started_anew_run_pods_at_once(new_lab: NewLab) -> None:
+    lab = new_lab(1)
+    before = _leases(lab)
+
+    lab.kill("west", "kwok")
+    lab.start("west", "kwok")
+    scenes.runs_pods(lab, "west")
+
+    after = _leases(lab)  # new ones: to wait until the old ones run out takes most of a minute
+    assert before.keys() == after.keys()
+    assert not before.items() & after.items()
+
+
+def _leases(lab: labs.Lab) -> dict[str, str]:
+    items = lab.api("west").get(objects.NODE_LEASES)["items"]
+    return {item["metadata"]["name"]: item["metadata"]["uid"] for item in items}
 
 
 def test_a_frozen_api_server_answers_nobody_until_it_is_thawed(new_lab: NewLab) -> None:

@@ -77,15 +77,25 @@ def test_two_labs_run_side_by_side_and_one_goes_without_the_other(home: Home) ->
     assert second.api("west").is_ready()
 
 
-def test_up_again_starts_only_what_is_down(home: Home) -> None:
+@pytest.mark.parametrize(
+    ("program", "anew"),
+    [
+        ("kube-scheduler", ["kube-scheduler"]),
+        # who lost the API server would wait up to a minute before asking it again
+        ("kube-apiserver", ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"]),
+    ],
+)
+def test_up_again_starts_what_is_down_and_what_waits_for_it(
+    home: Home, program: str, anew: list[str]
+) -> None:
     lab = labs.up(spec.LabSpec(name="a", clusters=spec.default_clusters(1)))
     before = lab.clusters["west"].processes
-    lab.kill("west", "kube-scheduler")
+    lab.kill("west", program)
 
     labs.up(lab.spec)
 
     after = lab.clusters["west"].processes
-    assert [name for name in before if before[name] != after[name]] == ["kube-scheduler"]
+    assert [name for name in before if before[name] != after[name]] == anew
 
 
 def test_a_lab_of_other_clusters_under_the_same_name_is_refused(home: Home) -> None:

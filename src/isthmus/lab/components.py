@@ -20,6 +20,9 @@ CONTROLLERS = "kube-controller-manager"
 SCHEDULER = "kube-scheduler"
 KWOK = "kwok"
 
+FOLLOWERS = frozenset({CONTROLLERS, SCHEDULER, KWOK})
+"""Programs that do nothing but what the API server tells them."""
+
 PORTS = (ETCD, "etcd-peer", APISERVER)
 
 # Garbage is collected early and hard: a lab is small, and memory is scarcer than its work is heavy.

@@ -29,7 +29,7 @@ _PATIENCE = 1.0
 _ETCD_PATIENCE = 5.0
 
 _ORDER = (
-    frozenset({components.CONTROLLERS, components.SCHEDULER, components.KWOK}),
+    components.FOLLOWERS,
     frozenset({components.APISERVER}),
     frozenset({components.ETCD}),
 )
@@ -61,13 +61,16 @@ class Control:
         self._write()
         tell("etcd and kube-apiserver start")
         self.start(components.ETCD)
-        self.start(components.APISERVER)
+        # Who lost the API server asks it again only after up to a minute: those are started anew.
+        came_back = self.start(components.APISERVER)
         self.wait_for_server(seconds)
         reserved.release(self.site.ports.values())
         api = self.api("bootstrap")
         self._create(api, [*objects.rights(), *objects.storage()])
         tell("controllers, scheduler and nodes start")
         for name in self.site.names():
+            if came_back and name in components.FOLLOWERS:
+                stop_one(self.site.folder, name)
             self.start(name)
         self._create(api, objects.nodes(self.cluster, self.site.index))
         self._wait("nodes take pods", lambda: self._takes_pods(api), deadline)
@@ -87,18 +90,23 @@ class Control:
             seconds=seconds,
         )
 
-    def start(self, name: str) -> None:
-        """Start a program unless it runs."""
+    def start(self, name: str) -> bool:
+        """Start a program unless it runs; return whether that was needed."""
         record = record_of(self.site.folder, name)
         known = process.Process.read(record)
         if known is not None and known.is_running():
-            return
+            return False
+        if name == components.KWOK:
+            # A new kwok has a new identity and leaves a node alone until the lease of the one before runs
+            # out. That one is gone, so its leases go as well.
+            self.api("bootstrap").delete(objects.NODE_LEASES)
         process.spawn(
             [str(self._programs[name]), *components.arguments(name, self.site)],
             record=record,
             log=log_of(self.site.folder, name),
             env=components.environment(name),
         )
+        return True
 
     def _write(self) -> None:
         """Write what the programs read; certificates are made once, whole or not at all."""

@@ -11,6 +11,9 @@ from isthmus.lab import spec, stages, trust
 
 Json = dict[str, Any]
 
+NODE_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+"""Where kwok says which nodes it runs."""
+
 _RBAC = "rbac.authorization.k8s.io"
 _ZONES = "abc"
 
