@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import hypothesis
@@ -38,6 +39,32 @@ def test_only_a_required_cluster_that_failed_stops_a_wave(
         "hold": decide.Hold(reason),
     }
     assert decision == (expected[policy] if required else decide.Go(leave=failed))
+
+
+@pytest.mark.parametrize(
+    ("west", "east", "undone", "expected"),
+    [
+        ("done", "done", "planned", "succeeded"),
+        ("done", "failed", "done", "succeeded"),
+        ("done", "failed", "failed", "succeeded"),
+        ("skipped", "skipped", "planned", "succeeded"),  # as a person wanted it
+        ("failed", "failed", "done", "rolled-back"),
+        ("failed", "skipped", "done", "rolled-back"),
+        ("failed", "failed", "failed", "needs-human"),
+    ],
+)
+def test_an_operation_that_has_reached_no_cluster_has_not_succeeded(
+    west: str, east: str, undone: str, expected: str
+) -> None:
+    ranks = {"membership": apps.Membership.OPTIONAL}
+    made = worlds.made([worlds.step("west", **ranks), worlds.step("east", **ranks)])
+    current = worlds.running(made, west=west, east=east)
+    left = tuple(run.cluster for run in current.runs if run.state == "failed")
+    back = tuple(
+        dataclasses.replace(run, state=operation.State(undone)) for run in decide.undo_runs(current, left)
+    )
+
+    assert decide.ending(dataclasses.replace(current, undo=back)) == expected
 
 
 steps = st.sampled_from(["install", "upgrade", "rollback", "uninstall", "keep"])

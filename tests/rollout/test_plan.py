@@ -163,6 +163,17 @@ def test_a_silent_cluster_stops_the_plan_only_where_it_is_required(
     assert (said.kind, said.namespace, said.name) == ("App", "data", "db")
 
 
+def test_a_plan_that_is_left_without_any_cluster_is_an_error() -> None:
+    app = worlds.app(["west"], ["east"], members={"east": "optional"})
+
+    made = up(app, {"east": SILENT}, only=["east"])
+
+    assert actions(made) == []
+    assert [(one.code, one.severity, one.cluster) for one in made.findings] == [
+        ("cluster-silent", "error", "east")
+    ]
+
+
 OBSTACLES: dict[str, tuple[dict[str, Any], str, str]] = {
     "a namespace that goes": ({"terminating": True}, "namespace-terminating", "error"),
     "an account that is not there": ({"account": False}, "no-service-account", "error"),

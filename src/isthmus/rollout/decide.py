@@ -52,6 +52,18 @@ def on_failure(current: operation.Operation, reason: str, clusters: tuple[str, .
     return Hold(reason)
 
 
+def ending(current: operation.Operation) -> operation.Outcome:
+    """Return how an operation ends whose waves are all through: a failure where it reached no cluster.
+
+    Only of optional and catch-up clusters can so many fail: `up --only NAME` that levels one of them.
+    """
+    states = {run.state for run in current.runs}
+    if operation.State.FAILED not in states or operation.State.DONE in states:
+        return operation.Outcome.SUCCEEDED
+    is_back = all(run.state is operation.State.DONE for run in current.undo)
+    return operation.Outcome.ROLLED_BACK if is_back else operation.Outcome.NEEDS_HUMAN
+
+
 def undo_order(
     current: operation.Operation, only: tuple[str, ...] | None = None
 ) -> tuple[tuple[str, ...], ...]:

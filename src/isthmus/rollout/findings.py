@@ -49,7 +49,7 @@ def _votes(made: plan.Plan) -> Iterator[Finding]:
 
 def _cluster(app: apps.App, made: plan.Plan, name: str, seen: observed.Observed) -> Iterator[Finding]:
     if seen.error:
-        yield _unplanned(app, name, seen)
+        yield _unplanned(app, made, name, seen)
     if seen.terminating and made.intent is not plan.Intent.DOWN:
         yield Finding(
             code="namespace-terminating",
@@ -78,8 +78,9 @@ def _cluster(app: apps.App, made: plan.Plan, name: str, seen: observed.Observed)
         )
 
 
-def _unplanned(app: apps.App, name: str, seen: observed.Observed) -> Finding:
-    is_required = steps.membership(app, name) is apps.Membership.REQUIRED
+def _unplanned(app: apps.App, made: plan.Plan, name: str, seen: observed.Observed) -> Finding:
+    """Return what a silent cluster means; it is an error as well where the plan has no other cluster."""
+    is_required = steps.membership(app, name) is apps.Membership.REQUIRED or not made.steps
     cure = seen.remedy if seen.answers and seen.remedy else "bring it back"
     return Finding(
         code="cluster-refuses" if seen.answers else "cluster-silent",
