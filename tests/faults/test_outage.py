@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from isthmus.lab import labs, spec
+from isthmus.lab import components, labs, spec
 from tests import labs as testlabs
 from tests import shops
 from tests.faults import scenes
@@ -53,17 +53,23 @@ def cut(lab: labs.Lab, cluster: str, how: str) -> None:
 
 
 def mend(lab: labs.Lab, cluster: str) -> None:
-    """Bring an API server back, and after a frost its controllers: those wait long before they ask again."""
+    """Bring an API server back, and what follows it, until a pod runs.
+
+    Controllers that lost their server ask it again only after up to a minute, longer than a rollout of
+    these tests may take: they are started anew.
+    """
     server = lab.clusters[cluster].processes.get(scenes.APISERVER)
-    if server is None or not server.is_running():
-        lab.start(cluster, scenes.APISERVER)
-    elif server.is_frozen():
+    if server is not None and server.is_frozen():
         lab.thaw(cluster, scenes.APISERVER)
-        scenes.until(f"{cluster} ready", lab.api(cluster).is_ready)
-        for program in ("kube-controller-manager", "kube-scheduler", "kwok"):
-            lab.stop(cluster, program)
-            lab.start(cluster, program)
+    elif server is None or not server.is_running():
+        lab.start(cluster, scenes.APISERVER)
+    else:
+        return
     scenes.until(f"{cluster} ready", lab.api(cluster).is_ready)
+    for program in components.FOLLOWERS:
+        lab.stop(cluster, program)
+        lab.start(cluster, program)
+    scenes.runs_pods(lab, cluster)
 
 
 def upgrading(
