@@ -53,9 +53,9 @@ class Process:
             found = psutil.Process(self.pid)
             same = abs(found.create_time() - self.created) <= _CLOCK_STEP
             over = found.status() == psutil.STATUS_ZOMBIE and found.num_threads() <= 1
-            return found if same and not over else None
         except psutil.Error:
             return None
+        return found if same and not over else None
 
     def is_running(self) -> bool:
         """Say whether the process still exists."""
