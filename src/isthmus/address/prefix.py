@@ -114,6 +114,7 @@ RESERVED: Final[tuple[tuple[str, str], ...]] = (
     ("224.0.0.0/4", "multicast"),
     ("255.255.255.255/32", "broadcast"),
     ("::/127", "unspecified and loopback"),
+    ("::ffff:0:0/96", "IPv4 written as IPv6"),
     ("fe80::/10", "link-local"),
     ("ff00::/8", "multicast"),
 )

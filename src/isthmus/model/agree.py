@@ -8,13 +8,16 @@ from __future__ import annotations
 import collections
 from typing import TYPE_CHECKING, Final
 
-from isthmus.model import access, app, explain, finding, fleet, later, secrets, source, types
+from isthmus.model import access, app, datapath, explain, finding, fleet, later, secrets, source, types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 DEFAULT_MAX_ID: Final = 255
 """Cilium's maxConnectedClusters unless every cluster was installed with 511."""
+
+MAX_ID: Final = 511
+"""The highest cluster id that Cilium takes, with maxConnectedClusters 511 (1.20 pkg/clustermesh/types)."""
 
 
 def of_fleet(document: source.Document, value: fleet.Fleet) -> Iterator[finding.Finding]:
@@ -53,8 +56,21 @@ def _once(
 
 
 def _wide_ids(document: source.Document, value: fleet.Fleet) -> Iterator[finding.Finding]:
-    wide = [index for index, each in enumerate(value.clusters) if each.id > DEFAULT_MAX_ID]
-    if wide:
+    network = value.spec.network
+    if network is not None and network.cni is datapath.Cni.NONE:
+        return  # without Cilium an id is an order and nothing else
+    for index, each in enumerate(value.clusters):
+        if each.id > MAX_ID:
+            yield explain.about(
+                document,
+                ("spec", "clusters", index, "id"),
+                code="out-of-range",
+                message=f"{each.id} is out of range for Cilium",
+                remedy=f"write {MAX_ID} or less, or `network: {{cni: none}}` for a Fleet without Cilium",
+                cluster=each.name,
+            )
+    wide = [index for index, each in enumerate(value.clusters) if DEFAULT_MAX_ID < each.id <= MAX_ID]
+    if wide and (network is None or network.max_connected_clusters < MAX_ID):
         first = value.clusters[wide[0]]
         others = f" and {len(wide) - 1} more" if len(wide) > 1 else ""
         yield explain.about(
@@ -62,7 +78,7 @@ def _wide_ids(document: source.Document, value: fleet.Fleet) -> Iterator[finding
             ("spec", "clusters", wide[0], "id"),
             code="cluster-id-over-255",
             message=f"the id {first.id} of '{first.name}'{others} wants maxConnectedClusters 511 everywhere",
-            remedy="use ids up to 255, unless every cluster is installed with 511",
+            remedy="use ids up to 255, or write `network: {maxConnectedClusters: 511}`",
             severity=finding.Severity.WARNING,
         )
 

@@ -61,7 +61,13 @@ def findings(
 
 
 def _is_own(details: pydantic_core.ErrorDetails) -> bool:
-    """Say whether an error is a problem of its own: a list is also 'too short' when its items are refused."""
+    """Say whether an error is a problem of its own, and does not follow from another one.
+
+    A list is also 'too short' when its items are refused; a default that looks at other fields is not made
+    when one of those is.
+    """
+    if details["type"] == "default_factory_not_called":
+        return False
     return details["type"] != "too_short" or not details["input"]
 
 

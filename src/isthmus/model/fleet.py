@@ -15,8 +15,8 @@ import pydantic
 from isthmus.model import datapath, document, errors, team, types
 from isthmus.model import mesh as meshes
 
-MAX_ID = 511
-"""Cilium: cluster ids go from 1 to 255, or to 511 with maxConnectedClusters 511."""
+MAX_ID = 999_999
+"""Ids order a Fleet; `agree` holds those that Cilium knows to what it takes."""
 
 
 class PodRanges(types.Value):

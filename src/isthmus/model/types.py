@@ -67,6 +67,8 @@ def _prefix(text: str) -> str:
         raise ValueError("no IPv4 or IPv6 range; write address/length, for example 10.0.0.0/16") from None
     if has_rest:
         raise ValueError(f"the address has bits beyond the length; write {network}")
+    if network.prefixlen == 0:
+        raise ValueError("this is every address there is; write the ranges that are yours")
     return str(network)
 
 
