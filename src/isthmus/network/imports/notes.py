@@ -1,0 +1,154 @@
+"""What a reader notes of one cluster: the first value of each field, where it stood, what was in the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pydantic
+
+from isthmus.model import finding, types
+from isthmus.network import imported
+from isthmus.network.imports import blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from isthmus.address import prefix
+
+Model = TypeVar("Model", bound=types.Value)
+SHOWN = 4
+"""Ranges that a message lists before it counts."""
+
+
+class Notes:
+    """Collects the fields of one cluster; who comes first wins, so readers go from the best source down."""
+
+    def __init__(self, where: str, *, file: str | None = None, line: int | None = None) -> None:
+        """Take what the cluster is called where it was read, and the place in a file."""
+        self.where = where
+        self._file = file
+        self._line = line
+        self._values: dict[str, Any] = {}
+        self._sources: dict[str, str] = {}
+        self._inferred: set[str] = set()
+        self._findings: list[finding.Finding] = []
+
+    def has(self, field: str) -> bool:
+        """Say whether a field was found already."""
+        return field in self._values
+
+    def put(self, field: str, value: Any, source: str) -> None:
+        """Keep a value that is there, unless the field has one."""
+        if value is None or value in ((), "") or field in self._values:
+            return
+        self._values[field] = value
+        self._sources[field] = source
+
+    def count(self, field: str, value: Any, source: str) -> None:
+        """Keep a whole number above 0, written as a number or as text."""
+        text = str(value).strip()
+        if not isinstance(value, bool) and text.isascii() and text.isdigit() and int(text[:9]) > 0:
+            self.put(field, int(text[:9]), source)
+
+    def ranges(self, field: str, texts: Iterable[object], source: str) -> None:
+        """Keep the ranges of a setting."""
+        found, wrong = blocks.parse(texts)
+        for word in wrong:
+            self.say(
+                "range-not-read",
+                f"{source} has '{word}', which is no range",
+                f"write `{_camel(field)}` by hand",
+            )
+        self.around(field, found, source, is_setting=True)
+
+    def around(
+        self, field: str, parts: Iterable[prefix.Prefix], source: str, *, is_setting: bool = False
+    ) -> None:
+        """Keep the smallest ranges around some parts, and say where they hold more than those."""
+        parts = list(parts)
+        if self.has(field) or not parts:
+            return
+        found = blocks.whole(parts)
+        if found.lost:
+            self.say(
+                "ranges-apart",
+                f"{source} lies in places far apart, which one range cannot hold: {_listed(found.lost)}",
+                f"write `{_camel(field)}` by hand: one range of each family",
+            )
+        if not found.ranges:
+            return
+        self.put(field, found.ranges, source)
+        if not is_setting:
+            self._inferred.add(field)
+        if is_setting and not found.is_exact:
+            self.say(
+                "range-spans",
+                f"{source} has several ranges, {_listed(parts)}, and {_listed(found.ranges)} is the smallest "
+                "around them",
+                f"keep it if nothing else lies between them, else write `{_camel(field)}` by hand",
+            )
+
+    def section(self, field: str, model: type[Model], raw: Mapping[str, Any], source: str) -> None:
+        """Keep the values of a section that the Fleet can state, and name those that it cannot."""
+        good: dict[str, Any] = {}
+        for name, value in raw.items():
+            if value is None:
+                continue
+            try:
+                model.model_validate({name: value})
+            except pydantic.ValidationError as error:
+                why = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+                self.say(
+                    "value-not-written",
+                    f"{source} has {_camel(name)} '{str(value)[:60]}', which a Fleet cannot state: {why}",
+                    f"write `{field}.{_camel(name)}` by hand if it matters",
+                )
+            else:
+                good[name] = value
+        self.put(field, model.model_validate(good), source)
+
+    def say(
+        self,
+        code: str,
+        message: str,
+        remedy: str,
+        severity: finding.Severity = finding.Severity.WARNING,
+    ) -> None:
+        """Add a finding about this cluster."""
+        self._findings.append(
+            finding.Finding(
+                code=code,
+                severity=severity,
+                cluster=self.where,
+                file=self._file,
+                line=self._line,
+                message=message,
+                remedy=remedy,
+            )
+        )
+
+    def live(self, name: str, **more: Any) -> imported.Live:
+        """Return the cluster."""
+        return imported.Live(
+            name=name,
+            **more,
+            **{key: value for key, value in self._values.items() if key != "name"},
+            sources=dict(self._sources),
+            inferred=frozenset(self._inferred),
+            findings=tuple(self._findings),
+        )
+
+    def value(self, field: str) -> Any:
+        """Return the value of a field, or None."""
+        return self._values.get(field)
+
+
+def _camel(field: str) -> str:
+    first, *rest = field.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _listed(each: Iterable[prefix.Prefix]) -> str:
+    texts = [str(one) for one in each]
+    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
+    return ", ".join(texts[:SHOWN]) + more
