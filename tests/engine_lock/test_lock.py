@@ -187,12 +187,24 @@ def test_without_a_majority_there_is_no_lock_and_the_silent_are_named() -> None:
     assert "1 of 3 voters answered and 2 are needed" in error.why
 
 
-def test_a_holder_cut_from_the_majority_knows_that_it_lost_before_another_can_win() -> None:
+def _silent(server: memory.Server) -> None:
+    server.is_down = True
+
+
+def _closed(server: memory.Server) -> None:
+    server.refuses = lambda *_: errors.UnreachableError("connection refused", where=server.name)
+
+
+@pytest.mark.parametrize("cut", [_silent, _closed])
+def test_a_holder_cut_from_the_majority_knows_that_it_lost_before_another_can_win(
+    cut: Callable[[memory.Server], None],
+) -> None:
     async def story(world: World) -> tuple[float, str]:
         held = await world.lock("ann").acquire(wait=0)
         keeper = asyncio.create_task(held.keep())
         await asyncio.sleep(7)
-        world.servers[0].is_down = world.servers[1].is_down = True
+        cut(world.servers[0])
+        cut(world.servers[1])
         await held.lost.wait()
         await keeper
         return now(), held.reason

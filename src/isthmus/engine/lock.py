@@ -261,6 +261,7 @@ class Held:
         self._acquired = acquired
         self._records: dict[str, Record | None] = dict(records)
         self._rivals: dict[str, Record] = {}
+        self._failures: Mapping[str, errors.IsthmusError] = {}
         self._next = since + lock.duration / 3
         self._closed = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -300,7 +301,7 @@ class Held:
         if self._closed.is_set():
             return
         if start >= self.valid_until:
-            self._lose("no majority of the voters could be renewed in time", {})
+            self._lose("no majority of the voters could be renewed in time")
             return
         self._next = start + lock.duration / 3
         self._rivals = {}
@@ -317,10 +318,11 @@ class Held:
         votes = await voting.ask(
             lock.voters.values(), renew, clock=lock.clock, deadline=deadline, enough=lock.majority
         )
+        self._failures = votes.failures
         if len(self._rivals) >= lock.majority:
-            self._lose("; ".join(_told(self._rivals)), votes.failures)
+            self._lose("; ".join(_told(self._rivals)))
         elif lock.clock.monotonic() >= self.valid_until:
-            self._lose("no majority of the voters could be renewed in time", votes.failures)
+            self._lose("no majority of the voters could be renewed in time")
 
     async def _renew(self, api: voting.Api) -> None:
         known = self._records.pop(api.name, None)  # until an answer comes, the version there is not known
@@ -341,8 +343,8 @@ class Held:
         claim = self._lock.claim(record, self.token, self._acquired)
         self._records[api.name] = await self._lock.write(api, claim)
 
-    def _lose(self, why: str, failures: Mapping[str, errors.IsthmusError]) -> None:
-        told = "; ".join(str(error) for _, error in sorted(failures.items()))
+    def _lose(self, why: str) -> None:
+        told = "; ".join(str(error) for _, error in sorted(self._failures.items()))
         self.reason = f"{why} ({told})" if told else why
         self.valid_until = min(self.valid_until, self._lock.clock.monotonic())
         self.lost.set()
