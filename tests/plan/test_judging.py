@@ -82,7 +82,7 @@ CASES: dict[str, tuple[list[str], str, list[tuple[str, int, str]]]] = {
     "mask of the other family": (
         ["a 1"],
         "    pods: {supernets: [10.0.0.0/10], nodeMask: 64}\n",
-        [("wrong-mask", 6, "at most 32")],
+        [("wrong-mask", 6, "at most 30")],
     ),
 }
 

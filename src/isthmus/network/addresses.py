@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from isthmus.address import prefix
 from isthmus.model import finding
-from isthmus.network import give, overlaps, place, ranges, sizes, voters
+from isthmus.network import defaults, give, hosting, overlaps, place, ranges, sizes, voters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +42,8 @@ def plan(source: folder.Folder) -> Addresses:
         *sizes.clusters(known, places),
         *_full(shares, places),
         *overlaps.findings(known, clusters, places),
+        *hosting.findings(known, clusters, places),
+        *defaults.findings(known, clusters, places),
         *_unpinned(clusters, places),
         *voters.findings(known, places),
     )

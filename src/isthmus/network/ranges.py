@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from isthmus.address import prefix
+from isthmus.network import provider
 
 if TYPE_CHECKING:
     from isthmus.model import fleet
@@ -21,9 +22,6 @@ NODE_MASK: Final = {32: 24, 128: 64}
 
 SERVICE_MASK: Final = {32: 20, 128: 112}
 """A cluster's service range by bits of the family: 4,096 or 65,536 services."""
-
-RESERVED_NODES: Final = 5
-"""Addresses of a node network that the cloud keeps (AWS 5, GCP 4)."""
 
 
 class Role(StrEnum):
@@ -114,10 +112,22 @@ def service_mask(addressing: fleet.Addressing | None, bits: int) -> int:
     return first or (addressing.services.mask if alone else None) or SERVICE_MASK[bits]
 
 
+def block(addressing: fleet.Addressing | None, cluster: fleet.Cluster, bits: int) -> int:
+    """Return the length of the block that a node of a cluster gets, by the Fleet's mask or its provider's."""
+    return provider.mask(cluster, bits, node_mask(addressing, bits))
+
+
 def wanted(addressing: fleet.Addressing | None, cluster: fleet.Cluster, role: Role, bits: int) -> int:
     """Return how many addresses a range must have, a power of two; ValueError when the mask is too long."""
+    if role is Role.SERVICES:
+        return prefix.size(service_mask(addressing, bits), bits)
+    return wanted_for(addressing, cluster, role, bits, planned_nodes(cluster))
+
+
+def wanted_for(
+    addressing: fleet.Addressing | None, cluster: fleet.Cluster, role: Role, bits: int, nodes: int
+) -> int:
+    """Return how many addresses pods or nodes want when there are so many nodes."""
     if role is Role.PODS:
-        return prefix.covering(planned_nodes(cluster)) * prefix.size(node_mask(addressing, bits), bits)
-    if role is Role.NODES:
-        return prefix.covering(planned_nodes(cluster) + RESERVED_NODES)
-    return prefix.size(service_mask(addressing, bits), bits)
+        return provider.pods_range(cluster, nodes, bits, node_mask(addressing, bits))
+    return prefix.covering(nodes + provider.kept(cluster))
