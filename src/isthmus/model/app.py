@@ -75,6 +75,39 @@ class ValuesFrom(types.Value):
         return self
 
 
+class Origin(StrEnum):
+    """Who connects to a port of the App.
+
+    `app`: its own pods, in all its clusters; `fleet`: pods of any cluster of the Fleet; `clients`: who is
+    outside of the Fleet. A port that only its own pod uses (Cassandra's JMX, 7199) is not written at all.
+    """
+
+    APP = "app"
+    FLEET = "fleet"
+    CLIENTS = "clients"
+
+
+class Transport(StrEnum):
+    """What a port is a port of."""
+
+    TCP = "tcp"
+    UDP = "udp"
+    SCTP = "sctp"
+
+
+class Port(types.Value):
+    """A port that the App's pods listen on: `{port: 9042, purpose: CQL, from: clients}`.
+
+    Only the firewall matrix of `plan` reads it; the chart is not touched. A port that two kinds of peers
+    use is written twice.
+    """
+
+    port: Annotated[types.Count, pydantic.Field(ge=1, le=65535)]
+    protocol: Transport = Transport.TCP
+    purpose: types.Text
+    source: Annotated[Origin, pydantic.Field(alias="from")] = Origin.APP
+
+
 class Member(types.Value):
     """What differs in one cluster."""
 
@@ -143,8 +176,21 @@ class AppSpec(types.Value):
     release: types.Label | None = None
     values: types.Values = {}
     values_from: tuple[ValuesFrom, ...] = ()
+    ports: tuple[Port, ...] = ()
     clusters: Annotated[dict[types.ClusterName, Member], pydantic.Field(min_length=1)]
     rollout: Rollout = Rollout()
+
+    @pydantic.field_validator("ports")
+    @classmethod
+    def _once(cls, ports: tuple[Port, ...]) -> tuple[Port, ...]:
+        seen = set()
+        for each in ports:
+            key = (each.port, each.protocol, each.source)
+            if key in seen:
+                written = f"{each.port}/{each.protocol.value} from {each.source.value}"
+                raise ValueError(f"{written} is written twice; write it once")
+            seen.add(key)
+        return ports
 
 
 class App(types.Value):
