@@ -28,6 +28,7 @@ class Live:
     name: str
     context: str | None = None
     """None when a file tells of it."""
+    file: str | None = None
     uid: str | None = None
     """Of namespace kube-system: the same in two contexts of one cluster."""
     id: int | None = None
@@ -62,6 +63,7 @@ class Live:
         return {
             "name": self.name,
             "context": self.context,
+            "file": self.file,
             "sources": dict(self.sources),
             "inferred": sorted(self.inferred),
         }

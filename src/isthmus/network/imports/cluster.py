@@ -16,7 +16,7 @@ KUBEADM: Final = "ConfigMap kube-system/kubeadm-config"
 
 def live(found: objects.Objects) -> imported.Live:
     """Return what the objects of one cluster say of its network."""
-    into = notes.Notes(found.context)
+    into = notes.Notes()
     for what, why in found.denied.items():
         into.say(
             "not-allowed",

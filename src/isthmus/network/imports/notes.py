@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pydantic
 
 from isthmus.model import finding, types
 from isthmus.network import imported
-from isthmus.network.imports import blocks
+from isthmus.network.imports import blocks, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,9 +24,8 @@ SHOWN = 4
 class Notes:
     """Collects the fields of one cluster; who comes first wins, so readers go from the best source down."""
 
-    def __init__(self, where: str, *, file: str | None = None, line: int | None = None) -> None:
-        """Take what the cluster is called where it was read, and the place in a file."""
-        self.where = where
+    def __init__(self, *, file: str | None = None, line: int | None = None) -> None:
+        """Take the place in a file."""
         self._file = file
         self._line = line
         self._values: dict[str, Any] = {}
@@ -119,7 +119,6 @@ class Notes:
             finding.Finding(
                 code=code,
                 severity=severity,
-                cluster=self.where,
                 file=self._file,
                 line=self._line,
                 message=message,
@@ -127,15 +126,24 @@ class Notes:
             )
         )
 
-    def live(self, name: str, **more: Any) -> imported.Live:
-        """Return the cluster."""
+    def live(self, told: str, **more: Any) -> imported.Live:
+        """Return the cluster by the name that it has where it was read."""
+        name = names.label(told) or "cluster"
+        if name != told:
+            self.say(
+                "name-changed",
+                f"'{told[:60]}' has letters or a length that Cilium does not take: '{name}' is written",
+                "keep it, or write another name",
+                finding.Severity.INFO,
+            )
         return imported.Live(
             name=name,
+            file=self._file,
             **more,
             **{key: value for key, value in self._values.items() if key != "name"},
             sources=dict(self._sources),
             inferred=frozenset(self._inferred),
-            findings=tuple(self._findings),
+            findings=tuple(dataclasses.replace(each, cluster=name) for each in self._findings),
         )
 
     def value(self, field: str) -> Any:
