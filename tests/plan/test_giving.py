@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,6 +83,110 @@ def test_the_order_in_the_file_does_not_matter() -> None:
     forward, backward = worlds.plan(*clusters), worlds.plan(*reversed(clusters))
 
     assert forward.clusters == tuple(reversed(backward.clusters))
+
+
+DUAL = (
+    "    avoid: [10.0.64.0/18, 172.17.0.0/16, 'fd00:10:0:40::/58']\n"
+    "    pods: {supernets: [10.0.0.0/14, 'fd00:10::/48'], nodeMask: 25}\n"
+    "    services: {supernets: ['fd00:20::/64', 10.96.0.0/14], mask: 22, maskV6: 116}\n"
+    "    nodes: {supernets: [10.64.0.0/14]}\n"
+)
+
+
+def test_two_families_give_a_range_of_each() -> None:
+    planned = worlds.plan("a 1 nodes: 30", "b 2 pods: 10.0.0.0/18", addressing=DUAL)
+
+    assert [each.to_json() for each in planned.clusters] == [
+        {
+            "name": "a",
+            "id": 1,
+            "pods": "10.0.128.0/20,fd00:10::/59",
+            "services": "10.96.0.0/22,fd00:20::/116",
+            "nodes": "10.64.0.0/26",
+        },
+        {
+            "name": "b",
+            "id": 2,
+            "pods": "10.0.0.0/18,fd00:10:0:20::/62",
+            "services": "10.96.4.0/22,fd00:20::1000/116",
+            "nodes": "10.64.0.64/29",
+        },
+    ]
+    assert worlds.told(planned) == []
+
+
+def test_a_mask_of_ipv6_alone_may_stand_in_either_field() -> None:
+    for field in ("nodeMask", "nodeMaskV6"):
+        addressing = f"    pods: {{supernets: ['fd00::/48'], {field}: 80}}\n"
+
+        assert worlds.plan("a 1", addressing=addressing).clusters[0].text(ranges.Role.PODS) == "fd00::/78"
+
+
+@st.composite
+def fleets(draw: st.DrawFn) -> list[str]:
+    """Draw clusters with ids in any order and gaps, some with pins of either family."""
+    pins = [
+        "pods: 10.0.128.0/17",
+        "pods: 'fd00:10::/60'",
+        "pods: '192.168.0.0/16,fd00:99::/56'",
+        "services: 10.97.0.0/20",
+        "nodeRange: [10.65.0.0/24, 'fd00:98::/64']",
+    ]
+    ids = draw(st.lists(st.integers(1, 200), min_size=1, max_size=7, unique=True))
+    free = draw(st.permutations(pins))
+    lines = []
+    for place, number in enumerate(ids):
+        pin = f"{free[place]}, " if place < len(free) and draw(st.booleans()) else ""
+        nodes, growth = draw(st.integers(1, 60)), draw(st.sampled_from([1, 1.5, 3]))
+        lines.append(f"c{number} {number} {pin}nodes: {nodes}, growth: {growth}")
+    return lines
+
+
+@settings(deadline=None)
+@given(fleets(), st.integers(1, 900), st.sampled_from(["", "provider: gcp, "]))
+def test_a_newcomer_with_the_highest_id_moves_nobody_in_either_family(
+    clusters: list[str], nodes: int, provider: str
+) -> None:
+    before = worlds.plan(*clusters, addressing=DUAL).clusters
+    after = worlds.plan(*clusters, f"new 201 {provider}nodes: {nodes}", addressing=DUAL).clusters
+
+    assert after[: len(before)] == before
+
+
+@settings(deadline=None)
+@given(fleets())
+def test_what_is_given_is_apart_aligned_and_inside_as_the_standard_library_sees_it(
+    clusters: list[str],
+) -> None:
+    planned = worlds.plan(*clusters, addressing=DUAL)
+    space = planned.fleet.spec.addressing
+    assert space is not None
+    avoid = [ipaddress.ip_network(text) for text in space.avoid]
+    seen: list[Network] = []
+    for role in ranges.Role:
+        supernets = [ipaddress.ip_network(str(each)) for each in ranges.supernets(space, role)]
+        for each in planned.clusters:
+            pins = ranges.pinned(each.cluster, role)
+            assert set(pins) <= set(each.of(role))
+            for one in each.of(role):
+                network = ipaddress.ip_network(str(one))  # strict: no bits beyond the length
+                if one not in pins:
+                    assert any(_holds(outer, network) for outer in supernets)
+                    assert not any(_meets(network, other) for other in avoid)
+                assert not any(_meets(network, other) for other in seen)
+                seen.append(network)
+    assert worlds.told(planned) == []
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _holds(outer: Network, inner: Network) -> bool:
+    return outer.version == inner.version and outer.supernet_of(inner)  # type: ignore[arg-type]  # one family
+
+
+def _meets(one: Network, other: Network) -> bool:
+    return one.version == other.version and one.overlaps(other)
 
 
 NODES = st.lists(st.integers(1, 300), min_size=1, max_size=8)

@@ -111,9 +111,13 @@ JUDGED: dict[str, tuple[list[str], str, list[tuple[str, str, str]]]] = {
         [("service-range-refused", "error", "RFC 1918")],
     ),
     "AKS services too large": (
-        ["a 1 provider: azure, services: 10.96.0.0/12"],
+        ["a 1 provider: azure, services: 172.16.0.0/12"],
         "",
-        [("service-range-refused", "error", "smaller than /12")],
+        [
+            ("service-range-refused", "error", "smaller than /12"),
+            ("range-reserved", "error", "172.30.0.0/16"),
+            ("range-in-use-by-default", "warning", "Docker"),
+        ],
     ),
     "AKS services just small enough": (["a 1 provider: azure, services: 10.96.0.0/13"], "", []),
     "what AKS keeps": (

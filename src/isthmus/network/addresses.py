@@ -6,16 +6,29 @@ The ranges come from `give.py`; `sizes.py`, `overlaps.py` and `voters.py` judge.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
-from isthmus.address import prefix
 from isthmus.model import finding
-from isthmus.network import defaults, give, hosting, overlaps, place, ranges, sizes, voters
+from isthmus.network import (
+    defaults,
+    give,
+    hosting,
+    measures,
+    overlaps,
+    place,
+    ranges,
+    refusal,
+    room,
+    scarcity,
+    sizes,
+    voters,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from isthmus.model import folder
+    from isthmus.model import fleet, folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,8 +37,20 @@ class Addresses:
 
     clusters: tuple[ranges.Ranges, ...]
     headroom: Mapping[ranges.Role, int]
-    """How many more clusters as large as the largest would fit, by role."""
+    """How many more clusters as large as the largest would fit, by role, growth and all."""
     findings: tuple[finding.Finding, ...] = ()
+    fleet: fleet.Fleet
+
+    @functools.cached_property
+    def headroom_today(self) -> Mapping[ranges.Role, int]:
+        """How many more clusters as large as the largest is today would fit if none grew, by role."""
+        small = measures.no_growth(self.fleet)
+        return self.headroom if small is None else _headroom(give.shares(small))
+
+    @functools.cached_property
+    def room(self) -> tuple[room.Room, ...]:
+        """How many nodes each cluster has, plans, and has addresses for, in the order of the Fleet."""
+        return tuple(room.of(self.fleet.spec.addressing, each) for each in self.clusters)
 
 
 def plan(source: folder.Folder) -> Addresses:
@@ -40,14 +65,15 @@ def plan(source: folder.Folder) -> Addresses:
     findings = (
         *sizes.supernets(known, places),
         *sizes.clusters(known, places),
-        *_full(shares, places),
+        *refusal.findings(known, shares, places),
+        *scarcity.findings(known, shares, places),
         *overlaps.findings(known, clusters, places),
         *hosting.findings(known, clusters, places),
         *defaults.findings(known, clusters, places),
         *_unpinned(clusters, places),
         *voters.findings(known, places),
     )
-    return Addresses(clusters=clusters, headroom=_headroom(shares), findings=findings)
+    return Addresses(clusters=clusters, headroom=_headroom(shares), findings=findings, fleet=known)
 
 
 def _of(shares: Sequence[give.Share], role: ranges.Role, name: str) -> ranges.Family:
@@ -60,20 +86,6 @@ def _headroom(shares: Sequence[give.Share]) -> dict[ranges.Role, int]:
         if share.headroom is not None:
             rooms[share.role] = min(share.headroom, rooms.get(share.role, share.headroom))
     return rooms
-
-
-def _full(shares: Sequence[give.Share], places: place.Places) -> Iterator[finding.Finding]:
-    for share in shares:
-        for miss in share.missed:
-            free = f"the largest free block is /{prefix.Prefix(miss.wanted.first, miss.largest).length}"
-            yield places.finding(
-                places.of(miss.cluster, "nodes"),
-                code="address-space-full",
-                message=f"no free /{miss.wanted.length} for the {share.role.value} of '{miss.cluster.name}': "
-                f"{free if miss.largest else 'nothing is free'}",
-                remedy=f"add to `addressing.{share.role.value}.supernets`, or plan for fewer nodes",
-                cluster=miss.cluster.name,
-            )
 
 
 def _unpinned(clusters: Sequence[ranges.Ranges], places: place.Places) -> Iterator[finding.Finding]:

@@ -36,6 +36,8 @@ class Share:
     missed: tuple[Miss, ...] = ()
     headroom: int | None = None
     """How many more clusters as large as the largest would fit; None without supernets."""
+    smallest: int = 0
+    """How many more clusters as large as the smallest would fit."""
 
 
 def shares(known: fleet.Fleet) -> tuple[Share, ...]:
@@ -75,20 +77,26 @@ def _share(
     addressing = known.spec.addressing
     left = pool.Pool(space.Space(tuple(each for each in free.intervals if _is_of(each[0], bits))))
     missed: list[Miss] = []
-    largest = 1
+    sizes: list[int] = []
     for cluster in sorted(known.clusters, key=lambda each: each.id):
         try:
             size = ranges.wanted(addressing, cluster, role, bits)
         except ValueError:
             return Share(role=role, bits=bits, given=given)  # no such mask in the family; `sizes` tells so
-        largest = max(largest, size)
+        sizes.append(size)
         block = None if cluster.name in given else left.take(size)
         if block is not None:
             given[cluster.name] = block
         elif cluster.name not in given:
             missed.append(Miss(cluster, prefix.Prefix(prefix.V6 * (bits == 128), size), left.largest()))
-    headroom = left.headroom(largest)
-    return Share(role=role, bits=bits, given=given, missed=tuple(missed), headroom=headroom)
+    return Share(
+        role=role,
+        bits=bits,
+        given=given,
+        missed=tuple(missed),
+        headroom=left.headroom(max(sizes)),
+        smallest=left.headroom(min(sizes)),
+    )
 
 
 def _is_of(first: int, bits: int) -> bool:
