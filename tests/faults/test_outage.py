@@ -20,9 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.faults,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("outage"),
+]
 
 STOP, FREEZE = "stop", "freeze"
+SLOW = "12s"
+"""From start to ready of each of the two pods, one after the other: longer than the lock lasts alone."""
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +233,7 @@ def test_a_cluster_that_goes_before_its_wave_was_never_touched_so_all_is_taken_b
 
 @pytest.mark.parametrize("how", [STOP, FREEZE])
 def test_without_a_majority_the_process_stops_and_writes_no_more(shop: shops.Shop, how: str) -> None:
-    running = upgrading(shop, "west", ready_after="60s", timeout="120s")
+    running = upgrading(shop, "west", ready_after=SLOW, timeout="60s")
 
     cut(shop.lab, "east", how)
     cut(shop.lab, "central", how)
@@ -267,7 +275,7 @@ def test_a_lost_witness_stops_nothing(shop: shops.Shop) -> None:
 
 def test_a_lost_witness_and_a_lost_cluster_stop_the_process(shop: shops.Shop) -> None:
     with_witness(shop)
-    running = upgrading(shop, "west", ready_after="40s", timeout="60s")
+    running = upgrading(shop, "west", ready_after=SLOW, timeout="30s")
 
     cut(shop.lab, "central", STOP)
     cut(shop.lab, "east", STOP)
@@ -279,4 +287,5 @@ def test_a_lost_witness_and_a_lost_cluster_stop_the_process(shop: shops.Shop) ->
         assert word in error
     mend(shop.lab, "central")
     shop.run("resume", code=1)  # east stays away: no whole, so west goes back
+    assert last(shop)["reason"].startswith("east: did not answer")
     shop.check_whole("1", ["west"])
