@@ -127,7 +127,7 @@ def fleets(draw: st.DrawFn) -> list[str]:
     """Draw clusters with ids in any order and gaps, some with pins of either family."""
     pins = [
         "pods: 10.0.128.0/17",
-        "pods: 'fd00:10::/60'",
+        "pods: 'fd00:10:0:100::/56'",
         "pods: '192.168.0.0/16,fd00:99::/56'",
         "services: 10.97.0.0/20",
         "nodeRange: [10.65.0.0/24, 'fd00:98::/64']",
