@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
-from isthmus.network import addresses
+from isthmus.network import addresses, firewall, limits, mtu, place
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,19 +18,33 @@ if TYPE_CHECKING:
 class Plan:
     """What each judgement says of one folder."""
 
+    source: folder.Folder
     addresses: addresses.Addresses
+    paths: mtu.Paths
     findings: tuple[finding.Finding, ...]
+
+    @functools.cached_property
+    def firewall(self) -> tuple[firewall.Row, ...]:
+        """Every flow that the fleet needs; worked out when somebody asks."""
+        return firewall.rows(self.source, self.addresses.clusters)
 
     def to_json(self, clusters: Collection[str]) -> dict[str, Any]:
         """Return the public JSON form, of some clusters."""
         return {
             "clusters": [each.to_json() for each in self.addresses.clusters if each.cluster.name in clusters],
-            "paths": [],
-            "firewall": [],
+            "paths": self.paths.to_json(clusters),
+            "firewall": [row.to_json() for row in self.firewall if _touches(row, clusters)],
         }
 
 
 def plan(source: folder.Folder) -> Plan:
     """Judge a folder; nothing is written anywhere."""
+    places = place.Places(source)
     given = addresses.plan(source)
-    return Plan(addresses=given, findings=given.findings)
+    paths = mtu.paths(source.fleet, places)
+    findings = (*given.findings, *paths.findings, *limits.findings(source, places, given.clusters))
+    return Plan(source=source, addresses=given, paths=paths, findings=findings)
+
+
+def _touches(row: firewall.Row, clusters: Collection[str]) -> bool:
+    return any(end.cluster in clusters for end in (*row.sources, *row.targets))
