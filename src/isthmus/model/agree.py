@@ -70,7 +70,8 @@ def _wide_ids(document: source.Document, value: fleet.Fleet) -> Iterator[finding
                 cluster=each.name,
             )
     wide = [index for index, each in enumerate(value.clusters) if DEFAULT_MAX_ID < each.id <= MAX_ID]
-    if wide and (network is None or network.max_connected_clusters < MAX_ID):
+    if wide and network is None and all(each.network is None for each in value.clusters):
+        # What is stated, `plan` holds the ids to.
         first = value.clusters[wide[0]]
         others = f" and {len(wide) - 1} more" if len(wide) > 1 else ""
         yield explain.about(

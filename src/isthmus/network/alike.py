@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from isthmus.mesh import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from isthmus.model import finding, fleet
     from isthmus.network import place
@@ -79,6 +79,6 @@ def named(known: fleet.Fleet, indexes: Sequence[int]) -> str:
     return f"{names} and {more} more" if more > 0 else names
 
 
-def which(known: fleet.Fleet, choose: Callable[[fleet.Cluster], bool]) -> list[int]:
+def which(known: fleet.Fleet, held: Sequence[bool]) -> list[int]:
     """Return the indexes of the clusters that something holds for."""
-    return [index for index, each in enumerate(known.clusters) if choose(each)]
+    return [index for index, _ in enumerate(known.clusters) if held[index]]
