@@ -125,7 +125,7 @@ def _native(
         yield places.finding(
             path,
             code="native-routing-unknown",
-            message="nobody states pod ranges, so the range within which pods keep their addresses is unknown "
+            message="nobody states pod ranges, so where pods keep their addresses is unknown "
             "(`ipv4NativeRoutingCIDR`)",
             remedy="write `addressing.pods.supernets`, or pin `pods` of each cluster",
             severity=finding.Severity.WARNING,
