@@ -234,6 +234,12 @@ WEBHOOK: Final = Port(
     when="Istio",
     source=ISTIO,
 )
+REMOTE_XDS: Final = dataclasses.replace(
+    XDS, name="istiod-remote", when="Istio topology primary-remote", source=MULTICLUSTER
+)
+REMOTE_WEBHOOK: Final = dataclasses.replace(
+    WEBHOOK, name="istiod-webhook-remote", when="Istio topology primary-remote", source=MULTICLUSTER
+)
 EAST_WEST: Final = Port(
     name="east-west",
     protocol="tcp",
@@ -249,6 +255,13 @@ HBONE: Final = Port(
     purpose="Istio ambient (HBONE)",
     when="Istio mode ambient",
     source=ISTIO,
+)
+GATEWAY_HBONE: Final = dataclasses.replace(
+    HBONE,
+    name="east-west-hbone",
+    purpose="Istio ambient east-west gateway (HBONE)",
+    when="Istio mode ambient on several networks",
+    source="istio.io/latest/docs/ambient/install/multicluster",
 )
 STATUS: Final = Port(
     name="gateway-status",

@@ -220,15 +220,15 @@ def _istio_control(meshed: Views) -> Iterator[Flow]:
     for each in primaries:
         remotes = by_primary.get(each.cluster.name)
         if remotes:
-            yield Flow(ports.XDS, Place.PROXIES, Place.GATEWAY, remotes, [each])
-            yield Flow(ports.WEBHOOK, Place.API, Place.GATEWAY, remotes, [each])
+            yield Flow(ports.REMOTE_XDS, Place.PROXIES, Place.GATEWAY, remotes, [each])
+            yield Flow(ports.REMOTE_WEBHOOK, Place.API, Place.GATEWAY, remotes, [each])
 
 
 def _istio_data(meshed: Views) -> Iterator[Flow]:
     by_network = networks(meshed)
     is_alone = len(by_network) == len(meshed)
     for ambient, receivers in _by(meshed, lambda each: each.is_ambient).items():
-        port = ports.HBONE if ambient else ports.EAST_WEST
+        port = ports.GATEWAY_HBONE if ambient else ports.EAST_WEST
         if is_alone:
             yield Flow(port, Place.PROXIES, Place.GATEWAY, meshed, receivers, Reach.OTHERS)
         else:

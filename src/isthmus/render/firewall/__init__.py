@@ -1,0 +1,1 @@
+"""The firewall matrix as people and tools take it: tables, nftables, Terraform, a page for each team."""
