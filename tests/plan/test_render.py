@@ -22,6 +22,7 @@ CLUSTERS = (
 )
 MESH = "  mesh: {istio: {trustDomain: shop.local}}\n"
 ALL = ["cilium", "istio", "kind", "cluster-api", "terraform", "commands"]
+FIREWALL = ["firewall-csv", "firewall-markdown", "nftables", "terraform-firewall", "team-pages"]
 APP = """\
 apiVersion: isthmus.dev/v1alpha1
 kind: App
@@ -61,7 +62,7 @@ def test_without_a_target_the_targets_are_listed(capsys: pytest.CaptureFixture[s
     assert run() == 0
 
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert listed[:7] == [*ALL, "dns"]
+    assert listed == [*ALL, "dns", *FIREWALL]
 
 
 def test_one_file_comes_as_it_is_and_names_its_source(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,6 +163,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str], str]] = {
     "an unknown cluster": ({}, ["kind", "--only", "x"], "--only names no cluster"),
     "no mesh": ({"more": ""}, ["istio"], "leave out the target `istio`"),
     "no Cilium": ({"more": "  network: {cni: none}\n"}, ["cilium"], "network: {cni: cilium}"),
+    "no cloud": ({"clusters": ["a 1", "b 2", "c 3"]}, ["terraform-firewall"], "write `provider`"),
     "no provider": ({"clusters": ["a 1", "b 2", "c 3"]}, ["commands"], "write `provider`"),
     "no App": ({}, ["dns"], "add a document of kind App"),
     "no such role": ({}, ["cilium", "--at", "door.west=10.0.0.1"], "ROLE one of mesh, pilot, dns"),
@@ -194,6 +196,19 @@ def test_what_does_not_apply_is_refused_with_a_way_out(
     told = capsys.readouterr()
     assert (code, told.out) == (2, "")
     assert way_out in told.err
+
+
+def test_the_firewall_is_rendered_for_the_clusters_that_are_asked_for(shop: Path, tmp_path: Path) -> None:
+    assert run(*FIREWALL, "-f", shop, "--to", tmp_path / "out", "--only", "west,own") == 0
+
+    found = texts(tmp_path / "out")
+    assert {name.partition("/")[0] for name in found} == set(FIREWALL)
+    assert [name for name in found if name.startswith("terraform-firewall/")] == [
+        "terraform-firewall/west/firewall.tf"
+    ]
+    rows = found["firewall-csv/firewall.csv"].splitlines()[1:]
+    assert rows
+    assert all("west" in row or "own" in row for row in rows)
 
 
 def test_a_namespace_is_forwarded_from_every_other_cluster(

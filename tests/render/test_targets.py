@@ -237,6 +237,7 @@ def test_the_native_range_holds_every_pod_and_half_of_it_does_not(pods: list[tup
     [
         ("a 1 'provider': azure, network: {ipam: aks-overlay}", "", "--network-plugin none"),
         ("a 1", NETWORK % "cni: none", "no Cilium"),
+        ("a 1", NETWORK % "underlay: ipv6", "add an IPv6 supernet"),
         ("a 1", NETWORK % "egressGateway: true" + "  mesh: {istio: {mode: ambient}}\n", "egress gateway"),
     ],
 )

@@ -13,7 +13,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.address import prefix
-from isthmus.mesh import settings
+from isthmus.mesh import balancers, settings
 from isthmus.model import app, datapath, errors
 from isthmus.model import mesh as meshes
 
@@ -36,24 +36,6 @@ MASKS: Final[Mapping[int, int]] = {32: 24, 128: 120}
 RENEWAL: Final = "0 0 1 */4 *"
 """Every four months, as `cilium clustermesh enable` has it; nothing renews certificates that Helm makes."""
 
-INTERNAL: Final[Mapping[datapath.Provider | None, Mapping[str, str]]] = {
-    # Global access: without it a GKE internal load balancer answers its own region alone.
-    datapath.Provider.GCP: {
-        "networking.gke.io/load-balancer-type": "Internal",
-        "networking.gke.io/internal-load-balancer-allow-global-access": "true",
-    },
-    # The first is read by the AWS Load Balancer Controller, the second by the in-tree provider.
-    datapath.Provider.AWS: {
-        "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal",
-        "service.beta.kubernetes.io/aws-load-balancer-internal": "true",
-    },
-    datapath.Provider.AZURE: {"service.beta.kubernetes.io/azure-load-balancer-internal": "true"},
-    datapath.Provider.ALIBABACLOUD: {
-        "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-address-type": "intranet"
-    },
-}
-"""Annotations that keep a load balancer off the internet (Cilium 1.20 network/clustermesh/*-prep.rst)."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Peer:
@@ -62,11 +44,6 @@ class Peer:
     address: str = ""
     ips: tuple[str, ...] = ()
     port: int = MESH_PORT
-
-
-def internal(provider: datapath.Provider | None) -> dict[str, str]:
-    """Return the annotations that keep a load balancer of a provider off the internet."""
-    return dict(INTERNAL[provider]) if provider in INTERNAL else {}
 
 
 def values(
@@ -116,14 +93,17 @@ def _addresses(
     parsed = [prefix.parse(text) for text in pods]
     families: Values = {
         "ipv4": {"enabled": not parsed or any(not each.is_v6 for each in parsed)},
-        "ipv6": {"enabled": any(each.is_v6 for each in parsed)},
+        # The agent has an underlay of IPv6 only where IPv6 is on, for pods too.
+        "ipv6": {
+            "enabled": any(each.is_v6 for each in parsed) or own.datapath.underlay is datapath.Underlay.IPV6
+        },
     }
     mode = datapath.Ipam.VPC_CNI if own.is_chained_to_aws else own.ipam
     if mode is datapath.Ipam.CLUSTER_POOL:
         return (
             families
             | _provider(cluster)
-            | {"ipam": {"mode": "cluster-pool", "operator": _pool(cluster, parsed, masks)}}
+            | {"ipam": {"mode": "cluster-pool", "operator": _pool(cluster, own, parsed, masks)}}
         )
     if mode in {datapath.Ipam.KUBERNETES, datapath.Ipam.GKE}:
         # The agent waits for the node's podCIDR instead of starting without one.
@@ -150,17 +130,25 @@ def _addresses(
     )
 
 
-def _pool(cluster: fleet.Cluster, pods: list[prefix.Prefix], masks: Mapping[int, int]) -> Values:
+def _pool(
+    cluster: fleet.Cluster, own: settings.Cilium, pods: list[prefix.Prefix], masks: Mapping[int, int]
+) -> Values:
     if not pods:
         raise errors.InputError(
             f"cluster '{cluster.name}' has no range for pods",
             why="Cilium's own default is 10.0.0.0/8 in every cluster, so two such clusters collide",
             remedy="write `addressing.pods.supernets`, or pin `pods` of the cluster",
         )
+    if own.datapath.underlay is datapath.Underlay.IPV6 and not any(each.is_v6 for each in pods):
+        raise errors.InputError(
+            f"cluster '{cluster.name}' has an underlay of IPv6 and no IPv6 range for pods",
+            why="Cilium then gives pods addresses of its default fd00::/104, the same in every cluster",
+            remedy="add an IPv6 supernet to `addressing.pods`, or write `underlay: ipv4`",
+        )
     pool: Values = {}
     for bits, family in ((32, "IPv4"), (128, "IPv6")):
-        if own := [str(each) for each in pods if each.bits == bits]:
-            pool[f"clusterPool{family}PodCIDRList"] = own
+        if found := [str(each) for each in pods if each.bits == bits]:
+            pool[f"clusterPool{family}PodCIDRList"] = found
             pool[f"clusterPool{family}MaskSize"] = masks[bits]
     return pool
 
@@ -260,7 +248,7 @@ def _mesh(
     if len(known.clusters) == 1:
         return {}
     service: Values = {"type": own.exposure.value}
-    if own.exposure is datapath.Exposure.LOAD_BALANCER and (notes := internal(cluster.provider)):
+    if own.exposure is datapath.Exposure.LOAD_BALANCER and (notes := balancers.internal(cluster.provider)):
         service["annotations"] = notes
     config: Values = {"enabled": True}
     if entries := {name: _entry(peers[name]) for name in sorted(peers) if name != cluster.name}:

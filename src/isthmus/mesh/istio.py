@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from isthmus.mesh import cilium, settings
+from isthmus.mesh import balancers, gateways, settings
 from isthmus.model import datapath, errors
 from isthmus.model import mesh as meshes
 
@@ -19,19 +19,6 @@ if TYPE_CHECKING:
     from isthmus.model import fleet
 
 Values = dict[str, Any]
-
-NAMESPACE: Final = "istio-system"
-GATEWAY: Final = "istio-eastwestgateway"
-NETWORK: Final = "topology.istio.io/network"
-SNI_PORT: Final = 15443
-"""Sidecars of other networks come in here, told apart by SNI (Istio application-requirements)."""
-
-XDS_PORT: Final = 15012
-WEBHOOK_PORT: Final = 15017
-"""Proxies and API servers of remote clusters reach istiod by these two (Istio application-requirements)."""
-
-HBONE_PORT: Final = 15008
-"""Of ambient (Istio application-requirements)."""
 
 MANAGED: Final = frozenset(
     {
@@ -62,9 +49,9 @@ def charts(
         found["ztunnel"] = _ztunnel(cluster, own)
     if (own.mode is meshes.Mode.SIDECAR and spans_networks(known)) or remotes(known, cluster):
         found["gateway"] = {
-            "name": GATEWAY,
+            "name": gateways.GATEWAY,
             "networkGateway": own.network,
-            "service": {"annotations": cilium.internal(cluster.provider)},
+            "service": {"annotations": balancers.internal(cluster.provider)},
         }
     return found
 
@@ -76,9 +63,9 @@ def objects(known: fleet.Fleet, cluster: fleet.Cluster) -> tuple[Values, ...]:
         return ()
     found = [_namespace(cluster, own)]
     if spans_networks(known):
-        found.append(_hbone(own) if own.mode is meshes.Mode.AMBIENT else _crossing())
+        found.append(gateways.hbone(own.network) if own.mode is meshes.Mode.AMBIENT else gateways.crossing())
     if remotes(known, cluster):
-        found += _exposed()
+        found += gateways.exposed()
     return tuple(found)
 
 
@@ -94,7 +81,7 @@ def patch(known: fleet.Fleet, cluster: fleet.Cluster) -> Values | None:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "istiod", "namespace": NAMESPACE},
+        "metadata": {"name": "istiod", "namespace": gateways.NAMESPACE},
         "spec": {"template": {"spec": {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}}},
     }
 
@@ -214,77 +201,7 @@ def _global(cluster: fleet.Cluster) -> Values:
 
 
 def _namespace(cluster: fleet.Cluster, own: settings.Istio) -> Values:
-    metadata: Values = {"name": NAMESPACE, "labels": {NETWORK: own.network}}
+    metadata: Values = {"name": gateways.NAMESPACE, "labels": {gateways.NETWORK: own.network}}
     if _is_remote(cluster, own):
         metadata["annotations"] = {"topology.istio.io/controlPlaneClusters": own.primary}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-
-
-def _gateway(name: str, servers: list[Values]) -> Values:
-    return {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "Gateway",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        # The chart labels pods with the name of the release less `istio-`.
-        "spec": {"selector": {"istio": GATEWAY.removeprefix("istio-")}, "servers": servers},
-    }
-
-
-def _crossing() -> Values:
-    """Return the gateway that passes mTLS on to the service that SNI names."""
-    server = {
-        "port": {"name": "tls", "number": SNI_PORT, "protocol": "TLS"},
-        "tls": {"mode": "AUTO_PASSTHROUGH"},
-        "hosts": ["*.local"],
-    }
-    return _gateway("cross-network-gateway", [server])
-
-
-def _hbone(own: settings.Istio) -> Values:
-    """Return the gateway of ambient, in the words of the Gateway API."""
-    terminate = {"gateway.istio.io/tls-terminate-mode": "ISTIO_MUTUAL"}
-    return {
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "Gateway",
-        "metadata": {"name": GATEWAY, "namespace": NAMESPACE, "labels": {NETWORK: own.network}},
-        "spec": {
-            "gatewayClassName": "istio-east-west",
-            "listeners": [
-                {
-                    "name": "mesh",
-                    "port": HBONE_PORT,
-                    "protocol": "HBONE",
-                    "tls": {"mode": "Terminate", "options": terminate},
-                }
-            ],
-        },
-    }
-
-
-def _exposed() -> list[Values]:
-    """Return what lets remotes reach istiod through the gateway."""
-    ports = ((XDS_PORT, "tls-istiod", XDS_PORT), (WEBHOOK_PORT, "tls-istiodwebhook", 443))
-    servers = [
-        {
-            "port": {"name": name, "number": port, "protocol": "TLS"},
-            "tls": {"mode": "PASSTHROUGH"},
-            "hosts": ["*"],
-        }
-        for port, name, _ in ports
-    ]
-    routes = [
-        {
-            "match": [{"port": port, "sniHosts": ["*"]}],
-            "route": [
-                {"destination": {"host": f"istiod.{NAMESPACE}.svc.cluster.local", "port": {"number": target}}}
-            ],
-        }
-        for port, _, target in ports
-    ]
-    service = {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": {"name": "istiod-vs", "namespace": NAMESPACE},
-        "spec": {"hosts": ["*"], "gateways": ["istiod-gateway"], "tls": routes},
-    }
-    return [_gateway("istiod-gateway", servers), service]

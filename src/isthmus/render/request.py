@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from isthmus.model import errors, fleet
+from isthmus.network import firewall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,6 +52,14 @@ class Request:
         """Bytes on the wire between any two nodes, for the chart's `MTU`; None leaves Cilium to its own."""
         paths = getattr(self.plan, "paths", None)
         return paths.fleet_mtu if paths else None
+
+    @property
+    def rows(self) -> tuple[firewall.Row, ...]:
+        """The firewall matrix, as far as it touches the clusters to render."""
+        every = firewall.rows(self.folder, self.plan.addresses.clusters)
+        return tuple(
+            row for row in every if any(end.cluster in self.only for end in (*row.sources, *row.targets))
+        )
 
     def known(self, role: str) -> dict[str, tuple[str, ...]]:
         """Return the addresses of a role by cluster."""

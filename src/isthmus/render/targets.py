@@ -6,7 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Final
 
 from isthmus.model import errors, fleet
-from isthmus.render import capi, commands, kind, request, stubs, tfvars, values
+from isthmus.render import capi, commands, kind, matrix, request, stubs, tfvars, values
+from isthmus.render.firewall import nftables, pages, sheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +38,27 @@ _ALL = (
         files=commands.commands,
     ),
     Target(name="dns", line="DNS stub zones, for clusters without a mesh of names", files=stubs.zones),
+    Target(
+        name="firewall-csv",
+        line="the firewall matrix as a table for a spreadsheet",
+        files=matrix.of(sheet.csv_files),
+    ),
+    Target(
+        name="firewall-markdown", line="the firewall matrix as a page", files=matrix.of(sheet.markdown_files)
+    ),
+    Target(
+        name="nftables",
+        line="the firewall matrix for a Linux router: nft -f",
+        files=matrix.of(nftables.table_files),
+    ),
+    Target(
+        name="terraform-firewall",
+        line="security rules of AWS, GCP and Azure, one module a cluster",
+        files=matrix.modules,
+    ),
+    Target(
+        name="team-pages", line="what each team must open, one page a team", files=matrix.of(pages.page_files)
+    ),
 )
 
 TARGETS: Final[Mapping[str, Target]] = {each.name: each for each in _ALL}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from isthmus.mesh import cilium as ciliums
+from isthmus.mesh import gateways, settings
 from isthmus.mesh import istio as istios
-from isthmus.mesh import settings
 from isthmus.model import datapath, errors
 from isthmus.network import ranges
 from isthmus.render import emit, request
@@ -19,7 +19,7 @@ RELEASES: Final = {
     "istiod": "istiod",
     "cni": "istio-cni",
     "ztunnel": "ztunnel",
-    "gateway": istios.GATEWAY,
+    "gateway": gateways.GATEWAY,
 }
 """Helm release by chart."""
 
@@ -114,7 +114,7 @@ def _istio(known: fleet.Fleet, cluster: fleet.Cluster, pilots: dict[str, str]) -
     for chart, told in istios.charts(known, cluster, pilots=pilots).items():
         name = f"{cluster.name}/{chart}.yaml"
         release = f"{RELEASES[chart]} istio/{chart}"
-        install = f"helm upgrade --install {release} --namespace {istios.NAMESPACE} -f {chart}.yaml"
+        install = f"helm upgrade --install {release} --namespace {gateways.NAMESPACE} -f {chart}.yaml"
         files[name] = emit.yaml_text("istio", [told], [install])
     if objects := istios.objects(known, cluster):
         notes = ["The namespace comes before the charts, the rest after them.", *_trust(known)]
