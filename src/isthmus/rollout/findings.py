@@ -6,8 +6,9 @@ All findings at once, errors among them; nothing here changes the plan.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from isthmus.mesh import settings
 from isthmus.model import app as apps
 from isthmus.model import plan
 from isthmus.model.finding import Finding, Severity
@@ -16,6 +17,7 @@ from isthmus.rollout import step as steps
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from isthmus.model import fleet as fleets
     from isthmus.rollout import observed
 
 SHOWN = 3
@@ -34,6 +36,51 @@ def judge(
     found.extend(_stray(app, name) for name in strays)
     return tuple(
         dataclasses.replace(each, kind="App", namespace=made.namespace, name=made.app) for each in found
+    )
+
+
+def names(
+    app: apps.App, fleet: fleets.Fleet, rendered: Mapping[str, observed.Rendered]
+) -> tuple[Finding, ...]:
+    """Return StatefulSets that have one name in several clusters of a mesh, where their pods share it too.
+
+    Cilium synchronizes host names as they are (1.20 clustermesh/global-services.rst), and Istio's DNS knows
+    the pod of a name in its own cluster alone (pkg/dns/server/name_table.go).
+    """
+    if not _is_meshed(fleet):
+        return ()
+    places: dict[str, list[str]] = {}
+    for cluster, one in rendered.items():
+        for name in sorted({_full(app, body) for body in one.first if body.get("kind") == "StatefulSet"}):
+            places.setdefault(name, []).append(cluster)
+    twice = {name: clusters for name, clusters in places.items() if len(clusters) > 1}
+    return tuple(_twice(app, name, clusters) for name, clusters in twice.items())
+
+
+def _is_meshed(fleet: fleets.Fleet) -> bool:
+    states_cilium = fleet.spec.network is not None and settings.uses_cilium(fleet)
+    return states_cilium or any(settings.istio(fleet, each) for each in fleet.clusters)
+
+
+def _full(app: apps.App, body: Mapping[str, Any]) -> str:
+    metadata = body.get("metadata") or {}
+    return f"{metadata.get('namespace') or app.namespace}/{metadata.get('name', '')}"
+
+
+def _twice(app: apps.App, name: str, clusters: Sequence[str]) -> Finding:
+    more = len(clusters) - SHOWN
+    named = ", ".join(clusters[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    pod = f"{name.partition('/')[2]}-0"
+    return Finding(
+        code="statefulset-name-twice",
+        severity=Severity.WARNING,
+        message=f"StatefulSet {name} is in {named}: each has a pod {pod}, and that name means one of them: "
+        "Istio's DNS answers with the local pod, and ClusterMesh copies host names as they are",
+        remedy="give each its cluster's name: `clusters: {NAME: {values: {fullnameOverride: "
+        f"{app.name}-NAME}}}}}}` or what the chart calls it; names of running StatefulSets cannot change",
+        kind="App",
+        namespace=app.namespace,
+        name=app.name,
     )
 
 

@@ -42,7 +42,8 @@ def up(
         kept = steps.base(app, fleet, cluster, observed[cluster])
         return steps.up(kept, rendered[cluster], observed[cluster])
 
-    return _assemble(app, fleet, plan.Intent.UP, step, observed=observed, only=only, strays=strays)
+    made = _assemble(app, fleet, plan.Intent.UP, step, observed=observed, only=only, strays=strays)
+    return dataclasses.replace(made, findings=(*made.findings, *findings.names(app, fleet, rendered)))
 
 
 def rollback(
