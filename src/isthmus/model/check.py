@@ -5,7 +5,9 @@ The order is: text to documents, documents to kinds, kinds to values, values amo
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import gc
 from typing import TYPE_CHECKING, Any, Final
 
 import pydantic
@@ -13,7 +15,7 @@ import pydantic
 from isthmus.model import access, agree, app, document, explain, finding, fleet, folder, source, types
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 KINDS: Final[dict[str, type[types.Value]]] = {"Fleet": fleet.Fleet, "App": app.App, "Access": access.Access}
 Placed = tuple[source.Document, types.Value]
@@ -21,6 +23,26 @@ Placed = tuple[source.Document, types.Value]
 
 def parse(files: Sequence[tuple[str, str]]) -> folder.Parsed:
     """Return the folder, or None with the findings that say why not."""
+    with _uncollected():
+        return _parse(files)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector out: it would walk all nodes again and again, and find nothing to free.
+
+    Of 10,000 clusters it took two thirds of the time that reading took.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _parse(files: Sequence[tuple[str, str]]) -> folder.Parsed:
     findings: list[finding.Finding] = []
     placed: list[Placed] = []
     count = 0

@@ -28,6 +28,7 @@ from isthmus.network import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from isthmus.address import prefix
     from isthmus.model import fleet, folder
 
 
@@ -58,8 +59,14 @@ def plan(source: folder.Folder) -> Addresses:
     places = place.Places(source)
     known = source.fleet
     shares = give.shares(known)
+    by_role = {role: [share.given for share in shares if share.role is role] for role in ranges.Role}
     clusters = tuple(
-        ranges.Ranges(each, **{role.value: _of(shares, role, each.name) for role in ranges.Role})
+        ranges.Ranges(
+            each,
+            pods=_of(by_role[ranges.Role.PODS], each.name),
+            services=_of(by_role[ranges.Role.SERVICES], each.name),
+            nodes=_of(by_role[ranges.Role.NODES], each.name),
+        )
         for each in known.clusters
     )
     findings = (
@@ -76,8 +83,8 @@ def plan(source: folder.Folder) -> Addresses:
     return Addresses(clusters=clusters, headroom=_headroom(shares), findings=findings, fleet=known)
 
 
-def _of(shares: Sequence[give.Share], role: ranges.Role, name: str) -> ranges.Family:
-    return tuple(share.given[name] for share in shares if share.role is role and name in share.given)
+def _of(families: Sequence[Mapping[str, prefix.Prefix]], name: str) -> ranges.Family:
+    return tuple([given[name] for given in families if name in given])
 
 
 def _headroom(shares: Sequence[give.Share]) -> dict[ranges.Role, int]:

@@ -92,10 +92,13 @@ def findings(
     known: fleet.Fleet, clusters: Sequence[ranges.Ranges], places: place.Places
 ) -> Iterator[finding.Finding]:
     """Yield ranges that meet a default, and defaults that a cluster would fall back to."""
+    used = space.of(one for each in clusters for role in Role for one in each.of(role))
     for habit in HABITS:
-        yield from _met(known, clusters, habit, places)
+        range_ = prefix.parse(habit.text)
+        if used.overlaps(range_.first, range_.end):
+            yield from _met(known, clusters, habit, places)
     mesh = known.spec.mesh.istio if known.spec.mesh else None
-    if mesh is not None and mesh.enabled:
+    if mesh is not None and mesh.enabled and used.overlaps(ISTIO.first, ISTIO.end):
         why = "Istio gives addresses of it to ServiceEntries"
         meshed = [each for each in clusters if _runs_istio(each.cluster)]
         yield from _met(known, meshed, Habit(str(ISTIO), why, ANYWHERE, ALL, WARNING), places)
