@@ -6,6 +6,7 @@ in none (encryption-wireguard.rst, encryption-ipsec.rst).
 
 from __future__ import annotations
 
+import collections
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from isthmus.mesh import settings
@@ -65,7 +66,7 @@ def findings(known: fleet.Fleet, places: place.Places) -> Iterator[finding.Findi
 
 def differing(values: Sequence[str]) -> list[int]:
     """Return the indexes of the value that fewest have, the last one of equals; "" is as good as any."""
-    counts = {value: values.count(value) for value in dict.fromkeys(values) if value}
+    counts = collections.Counter(value for value in values if value)
     if len(counts) < 2:
         return []
     rare = min(reversed(counts), key=lambda value: counts[value])
