@@ -32,9 +32,7 @@ def files(target: str, *clusters: str, more: str = "", at: tuple[str, ...] = ())
     """Return the files of one target, without its folder."""
     read = parse(*clusters, more=more)
     names = [each.name for each in read.fleet.clusters]
-    wish = request.Request(
-        plan=plans.plan(read), folder=read, only=frozenset(names), at=request.places(at, names)
-    )
+    wish = request.Request(plan=plans.plan(read), only=frozenset(names), at=request.places(at, names))
     return {name.partition("/")[2]: text for name, text in targets.render((target,), wish).items()}
 
 
@@ -124,6 +122,7 @@ CILIUM: dict[str, tuple[tuple[str, ...], str, dict[str, Any]]] = {
         {"encryption": {"enabled": True, "type": "wireguard"}},
     ),
     "no encryption": (THREE, "", {"encryption": None}),
+    "the MTU of the narrowest path": (("a 1 mtu: 8896", "b 2 mtu: 1400", "c 3 mtu: 1500"), "", {"MTU": 1400}),
     "the MTU that the Fleet states": (THREE, NETWORK % "mtu: 1400", {"MTU": 1400}),
     "Istio beside kube-proxy's replacement": (
         THREE,

@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from isthmus.model import errors, fleet
-from isthmus.network import firewall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from isthmus.model import folder
+    from isthmus.network import firewall, ranges
     from isthmus.network import plan as plans
-    from isthmus.network import ranges
 
 Files = Mapping[str, str]
 """Name of a file to its text."""
@@ -32,15 +31,19 @@ class Request:
     """One fleet to render, and the clusters to render it for."""
 
     plan: plans.Plan
-    folder: folder.Folder
     only: frozenset[str]
     at: Mapping[tuple[str, str], tuple[str, ...]] = dataclasses.field(default_factory=dict)
     """Role and cluster to addresses."""
 
     @property
+    def folder(self) -> folder.Folder:
+        """The documents."""
+        return self.plan.source
+
+    @property
     def fleet(self) -> fleet.Fleet:
         """The Fleet."""
-        return self.folder.fleet
+        return self.plan.source.fleet
 
     @property
     def clusters(self) -> tuple[ranges.Ranges, ...]:
@@ -50,15 +53,15 @@ class Request:
     @property
     def mtu(self) -> int | None:
         """Bytes on the wire between any two nodes, for the chart's `MTU`; None leaves Cilium to its own."""
-        paths = getattr(self.plan, "paths", None)
-        return paths.fleet_mtu if paths else None
+        return self.plan.paths.fleet_mtu
 
     @property
     def rows(self) -> tuple[firewall.Row, ...]:
         """The firewall matrix, as far as it touches the clusters to render."""
-        every = firewall.rows(self.folder, self.plan.addresses.clusters)
         return tuple(
-            row for row in every if any(end.cluster in self.only for end in (*row.sources, *row.targets))
+            row
+            for row in self.plan.firewall
+            if any(end.cluster in self.only for end in (*row.sources, *row.targets))
         )
 
     def known(self, role: str) -> dict[str, tuple[str, ...]]:

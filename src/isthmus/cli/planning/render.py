@@ -102,7 +102,6 @@ def _wish(source: Path, only: str | None, at: list[str]) -> request.Request:
         raise typer.Exit(int(errors.Exit.FAILED))
     return request.Request(
         plan=found.plan,
-        folder=found.folder,
         only=frozenset(each.cluster.name for each in found.clusters),
         at=request.places(at, [each.name for each in found.folder.fleet.clusters]),
     )
