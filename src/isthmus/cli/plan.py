@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from isthmus.cli.planning import check, show
+from isthmus.cli.planning import check, render, show
 
 app = typer.Typer(no_args_is_help=True, help="Plan the fleet: networks before clusters exist.")
 app.command()(check.check)
 app.command()(show.show)
+app.command()(render.render)
