@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -115,6 +116,7 @@ def test_every_file_is_what_its_name_says(shop: Path, tmp_path: Path) -> None:
             assert "change the Fleet, not this file" in text.splitlines()[text.startswith("#!")], name
         if name.endswith(".sh"):
             assert (out / name).stat().st_mode & 0o111, name
+            assert subprocess.run(["sh", "-n", out / name], check=False).returncode == 0, name
 
 
 def test_writing_says_what_it_does_and_leaves_what_is_not_its_own(
