@@ -14,6 +14,7 @@ from isthmus.address import prefix
 from isthmus.mesh import cilium, dns, istio
 from isthmus.model import errors, folder
 from isthmus.network import plan as plans
+from isthmus.network.imports import tfvars
 from isthmus.render import request, targets
 from tests.plan import worlds
 
@@ -410,12 +411,36 @@ def test_terraform_gets_a_file_for_each_account() -> None:
     assert sorted(found) == ["any-any.tfvars.json", "gcp-..-x-y.tfvars.json", "variables.tf"]
     clusters = json.loads(found["gcp-..-x-y.tfvars.json"])["clusters"]
     assert list(clusters) == ["a", "b"]
-    assert clusters["a"]["pods"] == {
-        "cidrs": ["10.0.0.0/22"],
-        "range_name": "a-pods",
-        "per_node": 110,
-        "node_masks": {"ipv4": 24},
+    assert clusters["a"] == {
+        "id": 1,
+        "region": None,
+        "account": "../x y",
+        "vpc": None,
+        "owner": None,
+        "mtu": None,
+        "nodes": 3,
+        "planned_nodes": 3,
+        "pods_per_node": 110,
+        "node_cidrs": ["10.64.0.0/29"],
+        "pod_cidrs": ["10.0.0.0/22"],
+        "pods_range_name": "a-pods",
+        "pod_node_masks": {"ipv4": 24},
+        "service_cidrs": ["10.96.0.0/20"],
+        "services_range_name": "a-services",
     }
+
+
+def test_what_is_rendered_for_terraform_can_be_imported() -> None:
+    [found] = [text for name, text in files("terraform", *THREE).items() if name.endswith(".json")]
+
+    lives, findings = tfvars.read("any-any.tfvars.json", found)
+
+    assert findings == []
+    told = [
+        [each.name, *map(str, (*each.pods, *each.services, *each.node_range)), each.nodes] for each in lives
+    ]
+    assert told[0] == ["a", "10.0.0.0/22", "10.96.0.0/20", "10.64.0.0/29", 3]
+    assert [each[0] for each in told] == ["a", "b", "c"]
 
 
 def test_text_of_the_fleet_cannot_leave_its_word_in_a_shell() -> None:

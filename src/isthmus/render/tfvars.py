@@ -1,4 +1,7 @@
-"""Target `terraform`: one file of variables per provider and account, and the type that they have."""
+"""Target `terraform`: one file of variables per provider and account, and the type that they have.
+
+The names are those that `plan import` reads back.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +18,21 @@ VARIABLE: Final = """\
 variable "clusters" {
   description = "The clusters of one account by name, with the ranges that the plan gives them."
   type = map(object({
-    id     = number
-    region = string
-    vpc    = string
-    owner  = string
-    mtu    = number
-    nodes = object({
-      count   = number
-      planned = number
-      cidrs   = list(string)
-    })
-    pods = object({
-      cidrs      = list(string)
-      range_name = string
-      per_node   = number
-      node_masks = map(number)
-    })
-    services = object({
-      cidrs      = list(string)
-      range_name = string
-    })
+    id                  = number
+    region              = string
+    account             = string
+    vpc                 = string
+    owner               = string
+    mtu                 = number
+    nodes               = number
+    planned_nodes       = number
+    pods_per_node       = number
+    node_cidrs          = list(string)
+    pod_cidrs           = list(string)
+    pods_range_name     = string
+    pod_node_masks      = map(number)
+    service_cidrs       = list(string)
+    services_range_name = string
   }))
 }
 """
@@ -67,21 +65,19 @@ def _cluster(known: fleet.Fleet, each: ranges.Ranges) -> dict[str, Any]:
     return {
         "id": cluster.id,
         "region": cluster.region,
+        "account": cluster.account,
         "vpc": cluster.vpc,
         "owner": cluster.owner,
         "mtu": cluster.mtu,
-        "nodes": {
-            "count": cluster.nodes,
-            "planned": ranges.planned_nodes(cluster),
-            "cidrs": request.texts(each.nodes),
-        },
-        "pods": {
-            "cidrs": request.texts(each.pods),
-            "range_name": range_name(cluster, "pods"),
-            "per_node": cluster.pods_per_node,
-            "node_masks": masks,
-        },
-        "services": {"cidrs": request.texts(each.services), "range_name": range_name(cluster, "services")},
+        "nodes": cluster.nodes,
+        "planned_nodes": ranges.planned_nodes(cluster),
+        "pods_per_node": cluster.pods_per_node,
+        "node_cidrs": request.texts(each.nodes),
+        "pod_cidrs": request.texts(each.pods),
+        "pods_range_name": range_name(cluster, "pods"),
+        "pod_node_masks": masks,
+        "service_cidrs": request.texts(each.services),
+        "services_range_name": range_name(cluster, "services"),
     }
 
 
