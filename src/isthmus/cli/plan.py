@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from isthmus.cli.planning import check, compare, imports, render, show
+from isthmus.cli.planning import check, compare, imports, render, show, sign
 
 app = typer.Typer(no_args_is_help=True, help="Plan the fleet: networks before clusters exist.")
 app.command()(check.check)
 app.command()(show.show)
 app.command()(render.render)
+app.command()(sign.sign)
 app.command("import")(imports.run)
 app.command()(compare.compare)
