@@ -18,7 +18,7 @@ from inline_snapshot import snapshot
 
 from isthmus.model import folder
 from isthmus.network import addresses, firewall
-from isthmus.render.firewall import hcl, nftables, pages, rules, sheet, terraform
+from isthmus.render.firewall import hcl, nftables, pages, sheet, terraform, words
 from tests.plan import worlds
 
 if TYPE_CHECKING:
@@ -490,7 +490,7 @@ def test_files_are_the_same_each_time() -> None:
 
 @hypothesis.given(st.text(max_size=300))
 def test_a_description_is_what_every_cloud_takes(text: str) -> None:
-    plain = rules.plain(text, 120)
+    plain = words.plain(text, 120)
 
     assert len(plain) <= 120
     assert re.fullmatch(r"[\w .,:;/()@+=&{}!$*\[\]-]*", plain, re.ASCII)

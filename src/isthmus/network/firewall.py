@@ -106,7 +106,10 @@ class Row(NamedTuple):
         target = next((end for end in self.targets if end.cluster == cluster), None)
         if target is None:
             return None
-        sources = tuple(end for end in self.sources if _meets(self.reach, end.cluster, cluster))
+        sources = self.sources
+        if self.reach is not flows.Reach.ALL:
+            is_own = self.reach is flows.Reach.OWN
+            sources = tuple(end for end in sources if (end.cluster == cluster) is is_own)
         return (target, sources) if sources else None
 
     def to_json(self) -> dict[str, str]:

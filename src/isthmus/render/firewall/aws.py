@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from isthmus.network import flows
-from isthmus.render.firewall import hcl, rules, shared
+from isthmus.network import flows, rules
+from isthmus.render.firewall import hcl, shared, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def _resource(each: shared.Opening) -> hcl.Block:
     attributes: list[hcl.Attribute] = [
         ("for_each", hcl.Raw(f"toset({each.ranges})")),
         ("security_group_id", hcl.Raw(f"var.{group}")),
-        ("description", rules.plain(entry.purpose, LONGEST)),
+        ("description", words.plain(entry.purpose, LONGEST)),
         ("ip_protocol", PROTOCOLS.get(entry.protocol, entry.protocol)),
     ]
     if entry.port != "any":

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from isthmus.mesh import ports
-from isthmus.network import flows
-from isthmus.render.firewall import hcl, rules, shared
+from isthmus.network import flows, rules
+from isthmus.render.firewall import hcl, shared, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ def _resource(each: shared.Opening, number: int) -> hcl.Block:
         attributes.append(("count", hcl.Raw(f"length({each.ranges}) > 0 ? 1 : 0")))
     attributes += [
         ("name", each.name),
-        ("description", rules.plain(entry.purpose, LONGEST)),
+        ("description", words.plain(entry.purpose, LONGEST)),
         ("resource_group_name", hcl.Raw("var.resource_group_name")),
         ("network_security_group_name", hcl.Raw("var.network_security_group_name")),
         ("priority", hcl.Raw(f"var.first_priority + {number}")),

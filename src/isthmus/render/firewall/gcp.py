@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from isthmus.network import flows
-from isthmus.render.firewall import hcl, rules, shared
+from isthmus.network import flows, rules
+from isthmus.render.firewall import hcl, shared, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def _resource(cluster: str, each: shared.Opening) -> hcl.Block:
     attributes += [
         ("name", _name(f"{cluster}-{each.name.replace('_', '-')}")),
         ("network", hcl.Raw("var.network")),
-        ("description", rules.plain(entry.purpose, LONGEST)),
+        ("description", words.plain(entry.purpose, LONGEST)),
         ("direction", "INGRESS"),
         ("source_ranges", each.ranges),
         ("target_tags", hcl.Raw("var.target_tags")),

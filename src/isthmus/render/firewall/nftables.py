@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from isthmus.mesh import ports
-from isthmus.network import firewall
+from isthmus.network import firewall, rules
 from isthmus.render import emit
-from isthmus.render.firewall import rules
+from isthmus.render.firewall import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +63,7 @@ def _hook(name: str) -> list[str]:
 
 
 def _row(row: firewall.Row, sets: _Sets) -> Iterator[str]:
-    comment = rules.plain(f"{row.source} to {row.target}: {row.purpose}", LONGEST)
+    comment = words.plain(f"{row.source} to {row.target}: {row.purpose}", LONGEST)
     for is_v6 in _families(row):
         sides = (("saddr", row.sources), ("daddr", row.targets))
         parts = [_match(word, ends, sets, is_v6=is_v6) for word, ends in sides]
@@ -115,7 +115,7 @@ class _Sets:
         return found
 
     def _free(self, ends: tuple[firewall.End, ...], family: str) -> str:
-        place = rules.slug(ends[0].place.value)
+        place = words.slug(ends[0].place.value)
         # A cluster's name has no underscore, so that nothing else is called `all`.
         first = f"{place}_{ends[0].cluster}" if ends[0].cluster else place
         stem = first if len(ends) == 1 else f"{place}_all_"

@@ -11,14 +11,14 @@ from isthmus.mesh import ports
 from isthmus.model import team as teams
 from isthmus.network import firewall
 from isthmus.render import emit
-from isthmus.render.firewall import rules, sheet
+from isthmus.render.firewall import sheet, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from isthmus.model import folder
 
-WORDS = {
+TITLES = {
     ports.Need.REQUIRED: "Required: the fleet does not work without",
     ports.Need.RECOMMENDED: "Recommended: the fleet works, and cannot tell what is wrong",
     ports.Need.OPTIONAL: "Optional: only if it is used",
@@ -30,7 +30,7 @@ def page_files(rows: Sequence[firewall.Row], source: folder.Folder) -> dict[str,
     made: dict[str, str] = {}
     for name, kept, why in _readers(rows, source):
         if kept:
-            file = f"{rules.slug(name) or 'team'}.md"
+            file = f"{words.slug(name) or 'team'}.md"
             # Two owners may be written alike but for a sign; neither page may hide the other.
             while file in made:
                 file = f"{file.removesuffix('.md')}_.md"
@@ -58,10 +58,10 @@ def _page(name: str, why: str, rows: Sequence[firewall.Row], source: folder.Fold
         f"# Firewall of {sheet.cell(source.fleet.name)} for {sheet.cell(name)}\n",
         f"{sheet.cell(name)} {why}.\n",
     ]
-    for need, words in WORDS.items():
+    for need, heading in TITLES.items():
         seen = [row for row in rows if row.entry.need is need and not row.inside]
         if seen:
-            parts.append(f"## {words}\n\n{sheet.table(seen)}")
+            parts.append(f"## {heading}\n\n{sheet.table(seen)}")
     inside = [row for row in rows if row.inside]
     if inside:
         note = "No firewall between nodes sees these; network policies and the pods' own firewalls do."

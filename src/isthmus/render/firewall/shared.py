@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, NamedTuple
 
-from isthmus.render.firewall import hcl, rules
+from isthmus.render.firewall import hcl, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from isthmus.network import rules
 
 
 class Opening(NamedTuple):
@@ -41,7 +43,7 @@ class Lists:
         return hcl.Raw(f"local.{found}")
 
     def _stem(self, rule: rules.Rule) -> str:
-        places = dict.fromkeys(rules.slug(end.place.value) for end in rule.sources if end.ranges)
+        places = dict.fromkeys(words.slug(end.place.value) for end in rule.sources if end.ranges)
         owners = {end.cluster for end in rule.sources if end.ranges}
         whose = "own" if owners == {self.cluster} else "all" if self.cluster in owners else "other"
         return "_".join((("outside" if owners == {None} else whose), *places))
@@ -61,7 +63,7 @@ def openings(chosen: Sequence[rules.Rule], lists: Lists) -> Iterator[Opening]:
             if ranges:
                 suffix = "_ipv6" if is_v6 else ""
                 yield Opening(f"{name}{suffix}", rule, lists.name(rule, ranges, suffix), is_v6)
-        for place in rule.unknown:
+        for place in map(words.slug, rule.unknown):
             variable = f"{place}_ranges"
             suffix = f"_from_{place}"
             yield Opening(
@@ -101,7 +103,7 @@ def required(provider: str, source: str) -> hcl.Block:
 
 def identifier(text: str) -> str:
     """Return a name as Terraform takes it, a letter first."""
-    word = rules.slug(text)
+    word = words.slug(text)
     return word if word[:1].isalpha() else f"r_{word}"
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from isthmus.model import datapath
-from isthmus.network import flows
+from isthmus.network import flows, rules
 from isthmus.render import emit
-from isthmus.render.firewall import aws, azure, gcp, hcl, rules
+from isthmus.render.firewall import aws, azure, gcp, hcl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import TYPE_CHECKING
 
+from isthmus.address import space
 from isthmus.mesh import ports
+from isthmus.network import firewall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from isthmus.address import prefix
-    from isthmus.network import firewall
-
-PLAIN = re.compile(r"[^\w .,:;/()@+=&{}!$*\[\]-]", re.ASCII)
-"""What some cloud refuses in a description; AWS is the strictest (EC2 API reference, IpRange)."""
+    from collections.abc import Iterable, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +27,8 @@ class Rule:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """The places that the plan has no range of, as words of an identifier."""
-        return tuple(dict.fromkeys(slug(each.place.value) for each in self.sources if not each.ranges))
+        """The places that the plan has no range of, by name."""
+        return tuple(dict.fromkeys(each.place.value for each in self.sources if not each.ranges))
 
 
 def of_cluster(rows: Iterable[firewall.Row], cluster: str) -> tuple[Rule, ...]:
@@ -50,8 +45,9 @@ def of_cluster(rows: Iterable[firewall.Row], cluster: str) -> tuple[Rule, ...]:
             continue
         target, sources = part
         before = found.get(row.entry.name)
-        met = before.sources if before else ()
-        found[row.entry.name] = Rule(row.entry, target, tuple(dict.fromkeys((*met, *sources))))
+        if before is not None:
+            sources = tuple(dict.fromkeys((*before.sources, *sources)))
+        found[row.entry.name] = Rule(row.entry, target, sources)
     return tuple(found.values())
 
 
@@ -66,25 +62,17 @@ def optional(rows: Iterable[firewall.Row], cluster: str) -> list[str]:
 
 
 def cidrs(ends: Sequence[firewall.End], *, is_v6: bool) -> tuple[str, ...]:
-    """Return the ranges of some ends, of one family, each once."""
-    return tuple(dict.fromkeys(str(each) for each in _ranges(ends) if each.is_v6 is is_v6))
+    """Return the ranges of some ends, of one family, each once.
 
-
-def _ranges(ends: Sequence[firewall.End]) -> Iterator[prefix.Prefix]:
-    for end in ends:
-        yield from end.ranges
+    Where more clusters meet than have rows of their own, as the fewest prefixes with the same addresses: AWS
+    counts each range as a rule, and gives a security group 60.
+    """
+    ranges = [each for end in ends for each in end.ranges if each.is_v6 is is_v6]
+    if len(ends) > firewall.MANY:
+        ranges = list(space.of(ranges).prefixes())
+    return tuple(dict.fromkeys(map(str, ranges)))
 
 
 def fits(entry: ports.Port, *, is_v6: bool) -> bool:
     """Say whether a protocol exists in a family."""
     return entry.protocol != ("icmp" if is_v6 else "icmpv6")
-
-
-def plain(text: str, longest: int) -> str:
-    """Return a text as every cloud and nftables take it: no quotes, no line breaks, so long at most."""
-    return " ".join(PLAIN.sub(" ", text).split())[:longest].rstrip()
-
-
-def slug(text: str) -> str:
-    """Return words as part of an identifier: `API server` is `api_server`."""
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
