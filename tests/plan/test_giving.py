@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.address import prefix, space
-from isthmus.network import ranges
+from isthmus.network import give, ranges
 from tests.plan import worlds
 
 
@@ -151,6 +151,19 @@ def test_a_newcomer_with_the_highest_id_moves_nobody_in_either_family(
     after = worlds.plan(*clusters, f"new 201 {provider}nodes: {nodes}", addressing=DUAL).clusters
 
     assert after[: len(before)] == before
+
+
+@settings(deadline=None)
+@given(fleets(), st.integers(1, 900), st.sampled_from(["", "provider: gcp, ", "pods: 192.168.0.0/16, "]))
+def test_a_newcomer_alone_gets_what_the_whole_plan_would_give(
+    clusters: list[str], nodes: int, more: str
+) -> None:
+    clusters = [each for each in clusters if "192.168" not in each]
+    before = worlds.plan(*clusters, "last 201", addressing=DUAL)
+    whole = worlds.plan(*clusters, "last 201", f"new 202 {more}nodes: {nodes}", addressing=DUAL)
+    alone = give.newcomer(before.fleet, before.clusters, whole.clusters[-1].cluster)
+
+    assert alone == whole.clusters[-1]
 
 
 @settings(deadline=None)

@@ -11,6 +11,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -139,6 +140,7 @@ def _change(draw: st.DrawFn, change: str, holder: Any, key: str | int) -> None:
         holder[key] = draw(ODD)
 
 
+@pytest.mark.timeout(120 + COUNT)
 @settings(
     max_examples=COUNT,
     deadline=None,

@@ -14,6 +14,8 @@ from isthmus.address import pool, prefix, space
 from isthmus.network import ranges
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from isthmus.model import fleet
 
 
@@ -63,6 +65,33 @@ def shares(known: fleet.Fleet) -> tuple[Share, ...]:
     return tuple(sorted(result, key=lambda share: share.bits))
 
 
+def newcomer(known: fleet.Fleet, clusters: Sequence[ranges.Ranges], cluster: fleet.Cluster) -> ranges.Ranges:
+    """Return what one more cluster gets beside those that a plan gave ranges to, without giving all again.
+
+    It is what the whole plan would give it, if its id is the highest and it pins nothing that others have.
+    """
+    addressing = known.spec.addressing
+    taken = [each for one in clusters for role in ranges.Role for each in one.of(role)]
+    taken += [prefix.parse(text) for text, _ in prefix.RESERVED]
+    taken += [prefix.parse(text) for text in (addressing.avoid if addressing else ())]
+    closed = space.of([*taken, *(each for role in ranges.Role for each in ranges.pinned(cluster, role))])
+    found: dict[ranges.Role, ranges.Family] = {}
+    for role in ranges.Role:
+        supernets = space.of(ranges.supernets(addressing, role))
+        pins = {each.bits: each for each in ranges.pinned(cluster, role)}
+        for bits in ranges.families(addressing, role):
+            block = (
+                None if bits in pins else _block(known, cluster, role, _pool(supernets - closed, bits), bits)
+            )
+            if block is not None:
+                pins[bits] = block
+        found[role] = tuple(pins[bits] for bits in sorted(pins))
+        closed |= supernets
+    return ranges.Ranges(
+        cluster, found[ranges.Role.PODS], found[ranges.Role.SERVICES], found[ranges.Role.NODES]
+    )
+
+
 def _pins(known: fleet.Fleet, role: ranges.Role) -> dict[int, dict[str, prefix.Prefix]]:
     pins: dict[int, dict[str, prefix.Prefix]] = {32: {}, 128: {}}
     for cluster in known.clusters:
@@ -75,7 +104,7 @@ def _share(
     known: fleet.Fleet, role: ranges.Role, bits: int, given: dict[str, prefix.Prefix], free: space.Space
 ) -> Share:
     addressing = known.spec.addressing
-    left = pool.Pool(space.Space(tuple(each for each in free.intervals if _is_of(each[0], bits))))
+    left = _pool(free, bits)
     missed: list[Miss] = []
     sizes: list[int] = []
     for cluster in sorted(known.clusters, key=lambda each: each.id):
@@ -99,5 +128,15 @@ def _share(
     )
 
 
-def _is_of(first: int, bits: int) -> bool:
-    return (first >= prefix.V6) == (bits == 128)
+def _block(
+    known: fleet.Fleet, cluster: fleet.Cluster, role: ranges.Role, left: pool.Pool, bits: int
+) -> prefix.Prefix | None:
+    try:
+        return left.take(ranges.wanted(known.spec.addressing, cluster, role, bits))
+    except ValueError:
+        return None  # no such mask in the family; `sizes` tells so
+
+
+def _pool(free: space.Space, bits: int) -> pool.Pool:
+    is_v6 = bits == 128
+    return pool.Pool(space.Space(tuple(each for each in free.intervals if (each[0] >= prefix.V6) == is_v6)))
