@@ -69,7 +69,7 @@ def clusters(plan: plans.Plan, kept: Collection[str], look: Look) -> Lines:
     room = ", ".join(f"{role.value} {count:,}" for role, count in plan.addresses.headroom.items())
     if room:
         told = f"* given by this plan; room for more clusters as large as the largest: {room}"
-        lines.append(((told, Tone.PLAIN),))
+        lines += [((look.say(line), Tone.PLAIN),) for line in table.wrapped(told, width=look.width)]
     return lines
 
 
