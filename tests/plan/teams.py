@@ -125,4 +125,4 @@ class Shop:
         return self.folder / "signatures"
 
 
-OURS = ("signature-", "team", "no-teams", "part-", "range-moved", "cluster-", "key-of")
+OURS = ("signature-", "team", "no-teams", "part-", "range-moved", "cluster-", "key-of", "duplicate-team")

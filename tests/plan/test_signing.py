@@ -9,11 +9,13 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from isthmus.cli import main
 from isthmus.clients import signature, signer
 from isthmus.model import fleet, folder, team
-from isthmus.network import parts, plan, seal
+from isthmus.network import agreement, parts, place, plan, seal, unsigned
 from tests.plan import teams
 
 if TYPE_CHECKING:
@@ -471,8 +473,74 @@ def test_a_pending_change_that_is_changed_again_is_signed_anew(agreed: teams.Sho
     assert names == ["teams.2.cloud.sig", "teams.2.txt"]
 
 
+def test_nothing_is_signed_behind_a_broken_chain(agreed: teams.Shop) -> None:
+    path = agreed.signatures / "teams.1.txt"
+    path.write_text(path.read_text().replace("generation: 1", "generation: 7"))
+    agreed.keys["mesh"] = ["mesh-2"]
+    agreed.write()
+
+    assert agreed.sign("network") == 2
+    assert "generation: 7" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        ("name: mesh", "name: network", "duplicate-team"),
+        (teams.public("mesh"), "ssh-ed25519 AAAA", "team-key-damaged"),
+        (teams.public("mesh"), teams.public("network"), "key-of-two-teams"),
+    ],
+)
+def test_teams_that_are_not_sound_neither_sign_nor_pass(
+    before: str, after: str, code: str, agreed: teams.Shop
+) -> None:
+    path = agreed.folder / "fleet.yaml"
+    path.write_text(path.read_text().replace(before, after))
+
+    words = ["plan", "sign", "-f", str(agreed.folder), "--team", "network", "--yes"]
+    assert main.main([*words, "--key", str(agreed.key_file("network"))]) == 2
+    assert code in agreed.codes()
+
+
+def opened(armored: str) -> bytes | None:
+    """Return what an armored signature holds: white space and bits that pad it are nothing."""
+    try:
+        return base64.b64decode("".join(armored.split()[3:-3]), validate=True)
+    except ValueError:
+        return None
+
+
+FILES = st.sampled_from(
+    ["teams.1.txt", "teams.2.txt", "teams.1.mesh.sig", "mesh.mesh.txt", "mesh.mesh.sig", "teams.txt", "x.sig"]
+)
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_lies_in_the_folder_is_judged_and_never_raises(
+    agreed: teams.Shop, data: st.DataObject
+) -> None:
+    parsed = folder.parse([("fleet.yaml", (agreed.folder / "fleet.yaml").read_text())]).folder
+    assert parsed is not None
+    shelf = {each.name: each.read_text() for each in agreed.signatures.iterdir()}
+    name = data.draw(FILES)
+    text = shelf.get(name, "")
+    at = data.draw(st.integers(0, len(text)))
+    changed = text[:at] + data.draw(st.text(max_size=4)) + text[at + data.draw(st.integers(0, 40)) :]
+
+    found = agreement.read(parsed, plan.plan(parsed), {**shelf, name: changed}, signature.verify)
+
+    told = unsigned.findings(
+        found, parsed, place.Places(parsed), folder_name="signatures", required=True, trusted=None
+    )
+    touched = [each for each in told if each.severity.value == "error"]
+    is_unsigned = name in {"mesh.mesh.txt", "x.sig", "teams.txt"}
+    is_same = name.endswith(".sig") and opened(changed) == opened(text)
+    assert touched or is_unsigned or is_same or changed == text
+    assert all(each.message.isprintable() or "\n    " in each.message for each in touched)
+
+
 def test_one_key_for_two_teams_is_refused(shop: teams.Shop) -> None:
-    from isthmus.network import place
     from isthmus.network import teams as judged
 
     shop.keys["mesh"] = ["network"]

@@ -93,9 +93,10 @@ def signature_name(part: team.Part, name: str) -> str:
 
 
 def changed(before: str, after: str) -> tuple[str, ...]:
-    """Return the lines that went and came."""
+    """Return the lines that went and came; what is no plain text in an old one is replaced."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
-    return tuple(line for line in lines if len(line) > 1 and not line.startswith(("---", "+++", "@@")))
+    kept = [line for line in lines if len(line) > 1 and not line.startswith(("---", "+++", "@@"))]
+    return tuple("".join(each if " " <= each <= "~" else "?" for each in line) for line in kept)
 
 
 def _stand(

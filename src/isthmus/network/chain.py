@@ -10,6 +10,7 @@ beside counts for nothing until then, so a key that somebody swaps in the Fleet 
 What it cannot do. It does not stop someone who can rewrite the folder from beginning a new chain, or from
 cutting the last texts off: `trusted` is the digest of a text that a check insists on, kept outside of the
 folder. A team that has lost its last key cannot sign; the teams begin a new chain, and change that digest.
+One good key speaks for its team: where two people must agree, they are two teams.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from isthmus.model import finding, team
+from isthmus.model import finding, team, types
 from isthmus.network import keys
 
 if TYPE_CHECKING:
@@ -100,9 +100,20 @@ def read(text: str) -> Roll:
         )
     except KeyError as error:
         raise ValueError(f"it has no {error}") from None
-    if write(found) != text or len({each.name for each in found.members}) != len(found.members):
+    if write(found) != text or not _is_sound(found):
         raise ValueError("it is not a text that isthmus writes")
     return found
+
+
+def _is_sound(roll: Roll) -> bool:
+    """Say whether names are names, each stands once, and keys are as they are compared."""
+    names = [each.name for each in roll.members]
+    known = [key for each in roll.members for key in each.keys]
+    return (
+        len(set(names)) == len(names)
+        and all(types.LABEL.fullmatch(each) for each in (roll.fleet, *names))
+        and all(keys.canonical(each) == each for each in known)
+    )
 
 
 def _read_member(block: str) -> Member:

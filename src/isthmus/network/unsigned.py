@@ -35,7 +35,8 @@ def findings(
             ("spec", "teams"),
             code="teams-chain-broken",
             message=f"the chain of agreed teams cannot be followed: {folder_name}/{found.chain.broken}",
-            remedy="bring the files back as they were signed; what was agreed to cannot be edited",
+            remedy="bring the files back as they were signed; for a Fleet with another name, all teams sign "
+            "anew in an empty folder",
             severity=finding.Severity.ERROR if required else finding.Severity.WARNING,
         )
     for each in found.standings:
@@ -110,7 +111,9 @@ def _trust(
     found: agreement.Agreement, places: place.Places, trusted: str | None
 ) -> Iterator[finding.Finding]:
     digests = found.chain.digests
-    if trusted is not None and trusted.removeprefix("sha256:") not in {each[7:] for each in digests}:
+    if trusted is not None and trusted.strip().lower().removeprefix("sha256:") not in {
+        each[7:] for each in digests
+    }:
         yield places.finding(
             ("spec", "teams"),
             code="teams-untrusted",

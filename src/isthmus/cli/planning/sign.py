@@ -62,6 +62,7 @@ def sign(
     found = reading.read(source, None, output.Output.TEXT)
     held = shelf.read(source)
     agreed = signed.read(found, held)
+    signed.refuse(found, agreed)
     chosen = _chosen(agreed, name, parts or [], wants_all=show or bring is not None)
     if show or bring is not None:
         only = _one(chosen)

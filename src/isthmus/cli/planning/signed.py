@@ -26,18 +26,36 @@ def findings(
 ) -> tuple[finding.Finding, ...]:
     """Return what is to be said of signatures; nothing while none is required and nobody began to sign."""
     from isthmus.clients import shelf
-    from isthmus.network import place, unsigned
 
     held = shelf.read(source)
     if not required and not (found.folder.fleet.spec.teams and held):
         return ()
-    return tuple(
-        unsigned.findings(
-            read(found, held),
-            found.folder,
-            place.Places(found.folder),
-            folder_name=str(shelf.folder(source)),
-            required=required,
-            trusted=trusted,
-        )
+    from isthmus.network import place, teams, unsigned
+
+    places = place.Places(found.folder)
+    stated = [each for each in teams.findings(found.folder, places) if each not in found.findings]
+    lacking = unsigned.findings(
+        read(found, held),
+        found.folder,
+        places,
+        folder_name=str(shelf.folder(source)),
+        required=required,
+        trusted=trusted,
     )
+    return (*stated, *lacking)
+
+
+def refuse(found: reading.Reading, agreed: agreement.Agreement) -> None:
+    """Refuse to sign for teams that are not sound, or behind a chain that cannot be followed."""
+    from isthmus.model import errors
+    from isthmus.network import place, teams
+
+    for each in teams.findings(found.folder, place.Places(found.folder)):
+        where = f"{each.file}:{each.line}" if each.file else ""
+        raise errors.InputError(each.message, where=where, remedy=each.remedy)
+    if agreed.chain.broken:
+        raise errors.InputError(
+            "the chain of agreed teams cannot be followed",
+            why=agreed.chain.broken,
+            remedy="isthmus plan check --require-signatures tells more",
+        )
