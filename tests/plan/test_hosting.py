@@ -133,7 +133,7 @@ JUDGED: dict[str, tuple[list[str], str, list[tuple[str, str, str]]]] = {
     "Docker's bridge for many": (
         ["a 1 pods: 172.17.0.0/18", "b 2 pods: 172.17.64.0/18", "c 3"],
         "",
-        [("range-in-use-by-default", "warning", "1 more ranges")],
+        [("range-in-use-by-default", "warning", "(and 1 more)")],
     ),
     "auto-mode VPC": (
         ["a 1 provider: gcp, pods: 10.128.0.0/18"],

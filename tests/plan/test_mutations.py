@@ -131,13 +131,13 @@ def _change(draw: st.DrawFn, change: str, holder: Any, key: str | int) -> None:
     elif change == "reverse" and isinstance(value, list):
         value.reverse()
     elif change == "add" and isinstance(value, dict):
-        value[draw(EXTRA)] = draw(ODD)
+        value[draw(EXTRA)] = copy.deepcopy(draw(ODD))
     elif change == "near" and isinstance(value, int):
         holder[key] = value + draw(st.sampled_from([-1, 1, 64, -value, 254, 100_000]))
     elif change == "near" and isinstance(value, str) and "/" in value:
         holder[key] = f"{value.partition('/')[0]}/{draw(st.integers(0, 129))}"
     else:
-        holder[key] = draw(ODD)
+        holder[key] = copy.deepcopy(draw(ODD))
 
 
 @pytest.mark.timeout(120 + COUNT)

@@ -129,7 +129,7 @@ def _met(
     if not met:
         return
     cluster, role, given = met[0]
-    more = f" (and {len(met) - 1} more ranges)" * (len(met) > 1)
+    more = f" (and {len(met) - 1} more)" * (len(met) > 1)
     yield places.finding(
         places.of(cluster, role.field),
         code="range-in-use-by-default",
