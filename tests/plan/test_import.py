@@ -347,6 +347,12 @@ def test_a_range_that_is_none_is_told_and_left_out() -> None:
     assert "range-not-read" in codes(("kind.yaml", text))
 
 
+def test_every_address_is_no_range() -> None:
+    text = 'pods_cidr = "0.0.0.0/0"\nservice_cidr = "10.96.0.0/20"\nregion = " "\n'
+
+    assert clusters(("a.tfvars", text)) == [{"name": "a", "id": 1, "nodes": 1, "services": "10.96.0.0/20"}]
+
+
 def test_ranges_far_apart_are_told_and_not_spanned() -> None:
     text = 'pods_cidr = "10.0.0.0/16"\nsubnet_cidrs = ["10.1.0.0/24", "172.16.0.0/24"]\n'
 

@@ -38,6 +38,8 @@ class Live:
     vpc: str | None = None
     nodes: int | None = None
     pods_per_node: int | None = None
+    node_mask: int | None = None
+    """The length of a node's block of pod addresses of IPv4, where Cilium hands out blocks."""
     pods: ranges.Family = ()
     services: ranges.Family = ()
     node_range: ranges.Family = ()

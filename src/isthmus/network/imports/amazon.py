@@ -34,7 +34,8 @@ def _live(each: terraform.Resource, found: Sequence[terraform.Resource]) -> impo
     keys = ("service_ipv4_cidr", "service_ipv6_cidr")
     into.ranges("services", [given[key] for key in keys if given.get(key)], each.source)
     lies = each.block("vpc_config")
-    into.put("vpc", lies.get("vpc_id"), each.source)
+    vpc = lies.get("vpc_id")
+    into.put("vpc", vpc if isinstance(vpc, str) else None, each.source)
     wanted = objects.items(lies.get("subnet_ids"))
     subnets = [one for one in found if one.type == "aws_subnet" and one.values.get("id") in wanted]
     texts: list[object] = [one.text("cidr_block") for one in subnets]

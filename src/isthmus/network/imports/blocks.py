@@ -52,7 +52,9 @@ def parse(texts: Iterable[object]) -> tuple[list[prefix.Prefix], list[str]]:
     for text in texts:
         for word in str(text).replace(",", " ").split():
             try:
-                found.append(prefix.parse(word))
+                each = prefix.parse(word)
             except ValueError:
                 wrong.append(word)
+            else:  # every address at once is nobody's range
+                found.append(each) if each.length else wrong.append(word)
     return found, wrong

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.model import datapath
+from isthmus.network import ranges
 from isthmus.network.imports import objects
 
 if TYPE_CHECKING:
@@ -28,7 +29,20 @@ def read(found: objects.Objects, into: notes.Notes) -> None:
     into.count("id", data.get("cluster-id"), SOURCE)
     if data.get("ipam", "cluster-pool") == "cluster-pool":
         into.ranges("pods", [data[key] for key in POOLS if data.get(key)], SOURCE)
+        _mask(data, into)
     into.section("network", datapath.ClusterNetwork, _network(found, data), SOURCE)
+
+
+def _mask(data: objects.Json, into: notes.Notes) -> None:
+    """Note the length of a node's block; a Fleet states it beside supernets, which nobody can know."""
+    into.count("node_mask", data.get("cluster-pool-ipv4-mask-size"), SOURCE)
+    length, usual = into.value("node_mask"), ranges.NODE_MASK[32]
+    if length not in {None, usual}:
+        into.say(
+            "node-mask-not-written",
+            f"each node has a /{length} of pod addresses here, and a Fleet that says nothing means /{usual}",
+            f"write `addressing: {{pods: {{supernets: [...], nodeMask: {length}}}}}`",
+        )
 
 
 def name(found: objects.Objects) -> str | None:
@@ -51,7 +65,7 @@ def _network(found: objects.Objects, data: objects.Json) -> dict[str, Any]:
         "kube_proxy_replacement": REPLACES.get(str(data.get("kube-proxy-replacement"))),
         "egress_gateway": _switch(data.get("enable-egress-gateway", data.get("enable-ipv4-egress-gateway"))),
         "ipam": data.get("ipam"),
-        "chaining": None if chaining in {None, "", "none"} else chaining,
+        "chaining": None if chaining in (None, "", "none") else chaining,
     }
 
 

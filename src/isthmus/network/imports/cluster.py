@@ -21,7 +21,7 @@ def live(found: objects.Objects) -> imported.Live:
         into.say(
             "not-allowed",
             f"cannot read {what}: {why}",
-            "ask for the rights of `isthmus permissions plan import`",
+            "ask for the right to read it (get and list), then import again",
         )
     cilium.read(found, into)
     networking = objects.kubeadm_network(found)
@@ -74,8 +74,7 @@ def _services(found: objects.Objects, into: notes.Notes) -> None:
 
 
 def _address(text: object) -> list[prefix.Prefix]:
-    if text in {"", "None"}:
-        return []
+    """Return the address; headless Services have `None`."""
     try:
         return [prefix.parse(str(text))]
     except ValueError:

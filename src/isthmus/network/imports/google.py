@@ -53,8 +53,8 @@ def _nodes(each: terraform.Resource, found: Sequence[terraform.Resource]) -> int
         for pool in found
         if pool.type == "google_container_node_pool"
         and pool.file == each.file
-        and pool.values.get("cluster") in {each.text("name"), each.text("id"), each.text("self_link")}
-        and pool.values.get("location") in {None, each.values.get("location")}
+        and pool.text("cluster") in {each.text("name"), each.text("id"), each.text("self_link")}
+        and pool.text("location") in {"", each.text("location")}
     ]
     pools = pools or [objects.mapping(pool) for pool in objects.items(each.values.get("node_pool"))]
     return sum(_count(pool) for pool in pools)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from isthmus.address import prefix
 
 Model = TypeVar("Model", bound=types.Value)
+MOST = 100_000
+"""The largest count of `fleet.Cluster`."""
 SHOWN = 4
 """Ranges that a message lists before it counts."""
 
@@ -39,7 +41,8 @@ class Notes:
 
     def put(self, field: str, value: Any, source: str) -> None:
         """Keep a value that is there, unless the field has one."""
-        if value is None or value in ((), "") or field in self._values:
+        is_empty = not value.strip() if isinstance(value, str) else value in (None, ())
+        if is_empty or field in self._values:
             return
         self._values[field] = value
         self._sources[field] = source
@@ -47,8 +50,16 @@ class Notes:
     def count(self, field: str, value: Any, source: str) -> None:
         """Keep a whole number above 0, written as a number or as text."""
         text = str(value).strip()
-        if not isinstance(value, bool) and text.isascii() and text.isdigit() and int(text[:9]) > 0:
-            self.put(field, int(text[:9]), source)
+        if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or not text.strip("0"):
+            return
+        if len(text) > len(str(MOST)) or int(text) > MOST:
+            self.say(
+                "value-not-written",
+                f"{source} has {_camel(field)} {text[:20]}, and a Fleet states at most {MOST:,}",
+                f"write `{_camel(field)}` by hand if it matters",
+            )
+        else:
+            self.put(field, int(text), source)
 
     def ranges(self, field: str, texts: Iterable[object], source: str) -> None:
         """Keep the ranges of a setting."""
@@ -56,7 +67,7 @@ class Notes:
         for word in wrong:
             self.say(
                 "range-not-read",
-                f"{source} has '{word}', which is no range",
+                f"{source} has '{word}', which is no range of a cluster",
                 f"write `{_camel(field)}` by hand",
             )
         self.around(field, found, source, is_setting=True)

@@ -10,7 +10,7 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from isthmus.model import finding
+from isthmus.model import datapath, finding
 from isthmus.network.imports import hcl, names, notes
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
 """Our fields by usual names: those of the providers' own arguments, of the modules terraform-google-modules
 and terraform-aws-modules, and of what `plan render` writes."""
 FIELD: Final = {alias: field for field, aliases in ALIASES.items() for alias in aliases}
+PROVIDERS: Final = {each.value: each for each in datapath.Provider}
 RANGES: Final = ("pods", "services", "node_range")
 COUNTS: Final = ("id", "nodes", "pods_per_node")
 
@@ -85,6 +86,8 @@ def read(file: str, text: str) -> tuple[list[imported.Live], list[finding.Findin
     lives = list(_lives(file, parsed.values, parsed.lines))
     findings = [unread(file, line, f"`{_short(what)}` is no literal") for line, what in parsed.skipped]
     others = [key for key in parsed.values if not (lives and _is_known(key))]
+    if lives:
+        others += [f"{CLUSTERS}.*.{key}" for key in _below(parsed.values) if not _is_known(key)]
     if others:
         shown = ", ".join(_short(each) for each in others[:8]) + (", ..." if len(others) > 8 else "")
         findings.append(unread(file, None, f"no range or number of a cluster by these names: {shown}"))
@@ -116,6 +119,15 @@ def _lives(file: str, values: dict[str, Any], lines: dict[str, int]) -> Iterator
         yield _live(file, None, values, _name(values) or stem)
 
 
+def _below(values: dict[str, Any]) -> dict[str, None]:
+    """Return the names that clusters of a map or list have values by, in their order."""
+    several = values.get(CLUSTERS)
+    each = several.values() if isinstance(several, dict) else several if isinstance(several, list) else ()
+    return {
+        key: None for one in each if isinstance(one, dict) for key, value in one.items() if value is not None
+    }
+
+
 def _name(values: dict[str, Any]) -> str | None:
     found = (values.get(key) for key in NAMES)
     return next((each for each in found if isinstance(each, str) and each), None)
@@ -130,13 +142,15 @@ def _live(file: str, line: int | None, values: dict[str, Any], told: str) -> imp
             into.ranges(field, value if isinstance(value, list) else [value or ""], source)
         elif field in COUNTS:
             into.count(field, value, source)
+        elif key == "provider":
+            into.put("provider", PROVIDERS.get(str(value)), source)
         elif field and isinstance(value, str):
             into.put(field, names.region(value) if field == "region" else value, source)
     return into.live(told)
 
 
 def _is_known(key: str) -> bool:
-    return key in FIELD or key in NAMES or key == CLUSTERS
+    return key in FIELD or key in NAMES or key in {CLUSTERS, "provider"}
 
 
 def _short(text: str) -> str:
