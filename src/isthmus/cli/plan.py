@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from isthmus.cli.planning import check, compare, imports, render, show, sign
+from isthmus.cli.planning import check, compare, imports, quotas, render, show, sign
 
 app = typer.Typer(no_args_is_help=True, help="Plan the fleet: networks before clusters exist.")
 app.command()(check.check)
@@ -13,3 +13,4 @@ app.command()(render.render)
 app.command()(sign.sign)
 app.command("import")(imports.run)
 app.command()(compare.compare)
+app.command()(quotas.quotas)
