@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from http import server
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +18,7 @@ from isthmus.network import addresses, change, imported, migration, place, recor
 from tests.plan import worlds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from isthmus.model import finding
@@ -312,23 +315,75 @@ def test_a_record_that_cannot_be_read_is_told(
     assert "record of the applied plan cannot be read" in capsys.readouterr().err
 
 
+def kubeconfig(folder: Path, server: str) -> Path:
+    body = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "w", "cluster": {"server": server}}],
+        "users": [{"name": "w", "user": {"token": "t"}}],
+        "contexts": [{"name": "west", "context": {"cluster": "w", "user": "w"}}],
+        "current-context": "west",
+    }
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(body))
+    return path
+
+
+class Answers(server.BaseHTTPRequestHandler):
+    """An API server that knows one ConfigMap of Cilium's and empty lists."""
+
+    protocol_version = "HTTP/1.1"
+    CILIUM = "/api/v1/namespaces/kube-system/configmaps/cilium-config"
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        data = {"cluster-id": "9", "cluster-name": "west", "cluster-pool-ipv4-cidr": "10.9.0.0/16"}
+        meta = {"name": "cilium-config", "namespace": "kube-system"}
+        body: dict[str, object] = {"kind": "List", "apiVersion": "v1", "metadata": {}, "items": []}
+        if path == self.CILIUM:
+            body = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": meta, "data": data}
+        is_known = path == self.CILIUM or not path.rpartition("/")[0].endswith(
+            ("configmaps", "namespaces", "services", "daemonsets", "v1beta1")
+        )
+        text = json.dumps(body if is_known else {"kind": "Status", "code": 404, "reason": "NotFound"})
+        self.send_response(200 if is_known else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def api() -> Iterator[str]:
+    with server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as made:
+        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{made.server_port}"
+        made.shutdown()
+        thread.join(10)
+
+
+def test_live_compares_what_a_cluster_says_of_itself(
+    api: str, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(shop, api)))
+
+    assert run("plan", "check", "-f", shop, "--live", "-o", "json") == 1
+
+    told = [each for each in json.loads(capsys.readouterr().out)["findings"] if each["cluster"] == "west"]
+    errors = {each["code"]: each for each in told if each["severity"] == "error"}
+    assert set(errors) == {"cluster-id-changed", "range-moved"}
+    assert "is 1 and was 9 (in the cluster that runs)" in errors["cluster-id-changed"]["message"]
+    assert "were 10.9.0.0/16" in errors["range-moved"]["message"]
+
+
 def test_live_says_which_clusters_are_not_there(
     shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = shop / "kubeconfig"
-    config.write_text(
-        json.dumps(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "clusters": [{"name": "w", "cluster": {"server": "https://127.0.0.1:1"}}],
-                "users": [{"name": "w", "user": {"token": "t"}}],
-                "contexts": [{"name": "west", "context": {"cluster": "w", "user": "w"}}],
-                "current-context": "west",
-            }
-        )
-    )
-    monkeypatch.setenv("KUBECONFIG", str(config))
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(shop, "https://127.0.0.1:1")))
 
     assert run("plan", "check", "-f", shop, "--live", "-o", "json") == 3
 

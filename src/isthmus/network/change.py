@@ -161,7 +161,7 @@ class Changes:
             return self._places.finding(
                 path,
                 code="range-moved",
-                message=f"{words}: nothing pins them, and the plan gives others since something else changed",
+                message=f"{words}: nothing pins them, and this plan gives others",
                 remedy=pin,
                 cluster=name,
             )
