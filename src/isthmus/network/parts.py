@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.model import team
-from isthmus.network import shorthand, teams
+from isthmus.network import quotas, shorthand, teams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -98,8 +98,11 @@ def _clusters(source: folder.Folder, _plan: plans.Plan) -> Iterator[str]:
         yield _row(f"cluster {each.name}", {key: fields[key] for key in fields if key not in elsewhere})
 
 
-def _quotas(_source: folder.Folder, _plan: plans.Plan) -> Iterator[str]:
-    yield from ()
+def _quotas(source: folder.Folder, plan: plans.Plan) -> Iterator[str]:
+    asked = quotas.quotas(source, plan.addresses.clusters, plan.firewall).asks
+    words = ("provider", "account", "region", "vpc", "count")
+    rows = [(each.what, {word: getattr(each, word) for word in words}) for each in asked]
+    yield from sorted(_row(f"ask {_word(what)}", fields) for what, fields in rows)
 
 
 _WRITERS: Final[Mapping[team.Part, Callable[[folder.Folder, plans.Plan], Iterator[str]]]] = {
