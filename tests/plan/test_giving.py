@@ -115,6 +115,12 @@ def test_two_families_give_a_range_of_each() -> None:
     assert worlds.told(planned) == []
 
 
+def test_nodes_of_ipv6_get_a_network_of_the_usual_size() -> None:
+    planned = worlds.plan("a 1", "b 2", addressing="    nodes: {supernets: ['fd00::/48', 10.0.0.0/24]}\n")
+
+    assert planned.clusters[1].text(ranges.Role.NODES) == "10.0.0.8/29,fd00:0:0:1::/64"
+
+
 def test_a_mask_of_ipv6_alone_may_stand_in_either_field() -> None:
     for field in ("nodeMask", "nodeMaskV6"):
         addressing = f"    pods: {{supernets: ['fd00::/48'], {field}: 80}}\n"

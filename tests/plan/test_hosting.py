@@ -51,6 +51,30 @@ def test_the_worked_examples_of_nodes_in_a_pod_range(pods: str, length: int, nod
 
 
 @pytest.mark.parametrize(
+    ("length", "nodes"),
+    [
+        (29, 4),
+        (28, 12),
+        (27, 28),
+        (26, 60),
+        (25, 124),
+        (24, 252),
+        (23, 508),
+        (22, 1020),
+        (21, 2044),
+        (20, 4092),
+    ],
+)
+def test_the_worked_examples_of_nodes_in_a_gke_subnet(length: int, nodes: int) -> None:
+    subnet = f"10.65.0.0/{length}"
+    pinned = f"provider: gcp, nodeRange: {subnet}"
+
+    [planned] = plan([f"a 1 {pinned}, nodes: {nodes}"]).room
+    assert (planned.hosts_fit, worlds.told(plan([f"a 1 {pinned}, nodes: {nodes}"]))) == (nodes, [])
+    assert "range-too-small" in worlds.told(plan([f"a 1 {pinned}, nodes: {nodes + 1}"]))
+
+
+@pytest.mark.parametrize(
     ("cluster", "pods", "nodes"),
     [
         ("provider: gcp, nodes: 30, podsPerNode: 32", "10.0.0.0/21", "10.64.0.0/26"),

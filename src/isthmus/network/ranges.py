@@ -24,6 +24,10 @@ SERVICE_MASK: Final = {32: 20, 128: 112}
 """A cluster's service range by bits of the family: 4,096 or 65,536 services."""
 
 
+NODE_SUBNET_V6: Final = 1 << 64
+"""Addresses of an IPv6 network of nodes: a /64, as hosts and clouds want it (RFC 7421)."""
+
+
 class Role(StrEnum):
     """What a range is for; the value is the field of the JSON contract."""
 
@@ -130,4 +134,4 @@ def wanted_for(
     """Return how many addresses pods or nodes want when there are so many nodes."""
     if role is Role.PODS:
         return provider.pods_range(cluster, nodes, bits, node_mask(addressing, bits))
-    return prefix.covering(nodes + provider.kept(cluster))
+    return NODE_SUBNET_V6 if bits == 128 else prefix.covering(nodes + provider.kept(cluster))
