@@ -63,7 +63,7 @@ def run(
     findings = [*told, *more, *draft.findings]
     text = _text(draft)
     if text is not None:
-        findings += _checked(text)
+        findings += _checked(str((write or Path()) / "fleet.yaml"), text)
     if write is not None and text is not None:
         _write(write, text)
     _show(draft, text, findings, form)
@@ -183,11 +183,11 @@ def _text(draft: drafts.Draft) -> str | None:
     return fleet.text(draft.document, head=head, open_fields=missing)
 
 
-def _checked(text: str) -> Sequence[finding.Finding]:
+def _checked(file: str, text: str) -> Sequence[finding.Finding]:
     """Return what our own reader says of the document, which must be nothing."""
     from isthmus.model import folder
 
-    return folder.parse([("fleet.yaml", text)]).findings
+    return folder.parse([(file, text)]).findings
 
 
 def _write(directory: Path, text: str) -> None:

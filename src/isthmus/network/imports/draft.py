@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from isthmus.model import document, finding, fleet
+from isthmus.model import agree, document, finding
 from isthmus.network import imported, ranges
 from isthmus.network.imports import common, merge, names
 
@@ -123,7 +123,7 @@ def _ids(clusters: Sequence[imported.Live]) -> tuple[dict[str, int], list[findin
     findings: list[finding.Finding] = []
     owners: dict[int, str] = {}
     for each in clusters:
-        if each.id is not None and each.id <= fleet.MAX_ID and each.id not in owners:
+        if each.id is not None and each.id <= agree.MAX_ID and each.id not in owners:
             ids[each.name], owners[each.id] = each.id, each.name
     free = (number for number in range(1, len(clusters) + len(owners) + 1) if number not in owners)
     given = []
@@ -140,7 +140,7 @@ def _ids(clusters: Sequence[imported.Live]) -> tuple[dict[str, int], list[findin
                 "duplicate-id",
                 f"id {each.id} is of '{owners[each.id]}' already: {ids[each.name]} is written here"
                 if each.id in owners
-                else f"id {each.id} is above {fleet.MAX_ID}, Cilium's highest: {ids[each.name]} is written",
+                else f"id {each.id} is above {agree.MAX_ID}, Cilium's highest: {ids[each.name]} is written",
                 "give the running cluster that `cluster.id` before it joins the mesh; its pods restart then",
             )
         )
