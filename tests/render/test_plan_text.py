@@ -24,8 +24,8 @@ CLUSTER  ID  REGION        NODES    PODS            SERVICES       NODE RANGE
 west     1   us-west4      30 → 90  10.0.0.0/17*    10.96.0.0/22*  10.64.0.0/25*
 east     2   us-east1      30       10.8.0.0/16     10.96.4.0/22*  10.64.0.128/26*
 paris    3   europe-west1  12 → 24  10.0.128.0/19*  10.96.8.0/22*  10.64.0.192/27*
-* given by this plan; room for more clusters as large as the largest: pods 122, services
-1,021, nodes 8,190
+* given by this plan; room for more clusters as large as the largest: pods 122,
+services 1,021, nodes 8,190
 
 Addresses
 █ in use  ▒ after growth  ░ left over  · free  x kept out

@@ -112,7 +112,8 @@ def _has_unicode() -> bool:
 
 def _print(lines: Sequence[bars.Line]) -> None:
     for line in lines:
-        told = "".join(typer.style(text, **STYLE.get(tone, {})) for text, tone in line)  # type: ignore[arg-type]  # flags of one style
+        pieces = (typer.style(text, **STYLE[tone]) if tone in STYLE else text for text, tone in line)  # type: ignore[arg-type]  # flags of one style
+        told = "".join(pieces)
         typer.echo(told.rstrip())
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from isthmus.network import plan as plans
 
 HEADINGS: Final = ("CLUSTER", "ID", "REGION", "NODES", "PODS", "SERVICES", "NODE RANGE")
+TIED: Final = "\xa0"
+"""Stands for a space at which no line ends."""
 MOST: Final = 16
 """Clusters, or links between regions, that have a line of their own."""
 Tone = bars.Tone
@@ -66,10 +68,11 @@ def clusters(plan: plans.Plan, kept: Collection[str], look: Look) -> Lines:
     """Return one line a cluster. A cut range is worthless, so no column is ever narrowed to the terminal."""
     rows = [_cells(each) for each in plan.addresses.clusters if each.cluster.name in kept]
     lines = _table(HEADINGS, rows, look)
-    room = ", ".join(f"{role.value} {count:,}" for role, count in plan.addresses.headroom.items())
+    room = ", ".join(f"{role.value}{TIED}{count:,}" for role, count in plan.addresses.headroom.items())
     if room:
         told = f"* given by this plan; room for more clusters as large as the largest: {room}"
-        lines += [((look.say(line), Tone.PLAIN),) for line in table.wrapped(told, width=look.width)]
+        wrapped = table.wrapped(told, width=look.width)
+        lines += [((look.say(line.replace(TIED, " ")), Tone.PLAIN),) for line in wrapped]
     return lines
 
 
