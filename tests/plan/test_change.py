@@ -129,6 +129,12 @@ CASES: dict[str, tuple[str, str, list[tuple[str, int]], str]] = {
         [("trust-domain-changed", 12)],
         "put shop.local back",
     ),
+    "the network of the mesh": (
+        "meshId: mesh1",
+        "meshId: mesh1, network: n2",
+        [("mesh-network-changed", 10)],
+        "gateways stand between",
+    ),
     "routing": ("routing: tunnel", "routing: native", [("routing-changed", 9)], "outage"),
     "encapsulation": ("vxlan", "geneve", [("encapsulation-changed", 9)], "firewall rows"),
     "maxConnectedClusters": (
@@ -235,6 +241,10 @@ LIVE: dict[str, tuple[imported.Live, list[str]]] = {
     "another number of clusters": (
         live(network=datapath.ClusterNetwork(max_connected_clusters=511)),
         ["max-connected-clusters-changed"],
+    ),
+    "another network of the mesh": (
+        live(istio=mesh.ClusterIstio(network="n2")),
+        ["mesh-network-changed"],
     ),
     "another trust domain": (
         live(istio=mesh.ClusterIstio(trust_domain="cluster.local")),

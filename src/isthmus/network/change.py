@@ -28,7 +28,7 @@ WHERE: Final[Mapping[str, tuple[str, ...]]] = {
     "maxConnectedClusters": ("network", "maxConnectedClusters"),
     "trustDomain": ("istio", "trustDomain"),
     "meshId": ("istio", "meshId"),
-    "network": ("istio", "network"),
+    "meshNetwork": ("istio", "network"),
 }
 """Fields of a record to what a cluster states in place of its Fleet."""
 
@@ -44,7 +44,7 @@ CODES: Final = {
     "maxConnectedClusters": "max-connected-clusters-changed",
     "trustDomain": "trust-domain-changed",
     "meshId": "mesh-id-changed",
-    "network": "mesh-network-changed",
+    "meshNetwork": "mesh-network-changed",
 }
 
 GROWS: Final = datapath.Provider.GCP.value

@@ -121,7 +121,9 @@ ADVICE: Final = {
     ),
     "trustDomain": Advice("it is in every certificate and in the principals of policies", TRUST),
     "meshId": Advice("all clusters of one mesh have the same", MESH_ID),
-    "network": Advice("it decides whether endpoints are reached directly or through gateways", ISTIO_NETWORK),
+    "meshNetwork": Advice(
+        "it decides whether endpoints are reached directly or through gateways", ISTIO_NETWORK
+    ),
     "dropped": Advice("its members, addresses and connections are still there", DROPPED),
 }
 

@@ -26,7 +26,9 @@ FORMAT: Final = 1
 
 RANGES: Final = {role.value: role for role in ranges.Role}
 CILIUM: Final = ("cni", "ipam", "routing", "encapsulation", "underlay", "maxConnectedClusters")
-ISTIO: Final = ("trustDomain", "meshId", "network")
+ISTIO: Final = {"trustDomain": "trustDomain", "meshId": "meshId", "meshNetwork": "network"}
+"""Fields of the record to those of a cluster's `istio`."""
+
 FIELDS: Final = ("provider", "region", *RANGES, "nodeMask", *CILIUM, *ISTIO)
 """What a cluster is recorded with beside name and id, in the order of the file."""
 
@@ -82,7 +84,7 @@ def _row(known: fleet.Fleet, given: ranges.Ranges) -> Row:
         )
     istio = settings.istio(known, each)
     if istio is not None:
-        fields.update(trustDomain=istio.trust_domain, meshId=istio.mesh_id, network=istio.network)
+        fields.update(trustDomain=istio.trust_domain, meshId=istio.mesh_id, meshNetwork=istio.network)
     return Row(name=each.name, id=each.id, fields={name: fields.get(name) for name in FIELDS})
 
 
@@ -96,9 +98,9 @@ def _live(name: str, live: imported.Live) -> Row:
         field: ",".join(map(str, live.of(role))) or None for field, role in RANGES.items()
     }
     fields.update(provider=live.provider and live.provider.value, region=live.region)
-    for value, names in ((live.network, CILIUM), (live.istio, ISTIO)):
+    for value, names in ((live.network, dict(zip(CILIUM, CILIUM, strict=True))), (live.istio, ISTIO)):
         stated: dict[str, Any] = value.model_dump(mode="json", by_alias=True) if value else {}
-        fields.update({field: stated.get(field) for field in names})
+        fields.update({field: stated.get(name) for field, name in names.items()})
     fields["cni"] = datapath.Cni.CILIUM.value if live.network else None
     if fields["routing"] == "native":
         fields["encapsulation"] = None
