@@ -51,7 +51,6 @@ def many(count: int) -> str:
         ("identities", 65535, 65535, 0),
         ("identities_total", 65535, 196605, 131070),
         ("mesh_pairs", 0, 3, 3),
-        ("load_balancers", 0, 3, 3),
         ("cluster_loss", 100.0, 33.3, -66.7),
         ("regions", 1, 3, 2),
         ("region_loss", 100.0, 33.3, -66.7),
@@ -105,14 +104,14 @@ def test_the_largest_region_counts_and_not_the_largest_cluster_alone() -> None:
 @pytest.mark.parametrize(
     ("text", "absent"),
     [
-        (worlds.text("a 1", "b 2", "c 3"), {"regions", "region_loss", "accounts"}),
+        (worlds.text("a 1", "b 2", "c 3"), {"regions", "region_loss"}),
         (
             worlds.text("a 1 region: x", addressing=""),
             {"pods_used", "pods_left", "services_left", "nodes_left", "clusters_fit"},
         ),
         (
             worlds.text("a 1", "b 2").replace("  clusters:", "  network: {cni: none}\n  clusters:"),
-            {"identities", "identities_total", "mesh_pairs", "load_balancers", "pod_mtu"},
+            {"identities", "identities_total", "mesh_pairs", "pod_mtu"},
         ),
     ],
 )
@@ -120,6 +119,21 @@ def test_what_a_plan_does_not_know_is_no_number(text: str, absent: set[str]) -> 
     found = values(text)
 
     assert {key for key in absent if found[key] is not None} == set()
+
+
+def test_quotas_are_counted_over_all_accounts() -> None:
+    aws = "provider: aws, account: '1'"
+    one = planned(worlds.text(f"a 1 region: us-east-1, vpc: v1, {aws}"))
+    two = planned(
+        worlds.text(
+            f"a 1 region: us-east-1, vpc: v1, {aws}", f"b 2 region: us-east-1, vpc: v2, {aws}", "c 3"
+        ).replace("  clusters:", "  paths: [{between: [a, b], via: aws-peering}]\n  clusters:")
+    )
+    lines = {each.key: (each.a, each.b) for each in compare.compare(one, two)}
+
+    assert lines["accounts"] == (1, 1)
+    assert lines["quota_vpc_peerings"] == (0, 2)  # each VPC counts its end
+    assert "quota_transit_gateway_attachments" not in lines
 
 
 def test_a_witness_is_a_voter() -> None:

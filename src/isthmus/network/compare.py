@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.address import prefix, space
 from isthmus.mesh import limits, settings
-from isthmus.model import datapath, finding
-from isthmus.network import flows, ranges
+from isthmus.model import finding
+from isthmus.network import asks, flows, quotas, ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     from isthmus.network import plan as plans
 
 Number = int | float
+QUOTAS: Final = (
+    asks.BALANCERS,
+    asks.SECONDARY,
+    asks.NODE_ROUTES,
+    asks.ROUTES,
+    asks.PEERINGS,
+    asks.ATTACHMENTS,
+    asks.VPNS,
+    asks.RULES,
+)
+"""Kinds of quotas that are compared; nodes have a line already."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,6 +44,8 @@ class Measure:
     label: str
     value: Number | None
     unit: str = ""
+    is_rare: bool = False
+    """Left out where neither plan has any."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +83,8 @@ def compare(a: plans.Plan, b: plans.Plan) -> tuple[Line, ...]:
     return tuple(
         Line(key=one.key, label=one.label, unit=one.unit, a=one.value, b=other.value)
         for one, other in pairs
-        if one.value is not None or other.value is not None
+        if (one.value or other.value)
+        or (not one.is_rare and (one.value is not None or other.value is not None))
     )
 
 
@@ -130,7 +144,6 @@ def _mesh(known: fleet.Fleet) -> Iterator[Measure]:
     most = {limits.IDENTITIES.get(each.max_connected_clusters) for each in found}
     each_has = min((each for each in most if each is not None), default=None)
     count = len(found)
-    balancers = sum(each.exposure is datapath.Exposure.LOAD_BALANCER for each in found)
     yield Measure(key="identities", label="identities that a cluster can have", value=each_has)
     yield Measure(
         key="identities_total",
@@ -139,12 +152,6 @@ def _mesh(known: fleet.Fleet) -> Iterator[Measure]:
     )
     yield Measure(
         key="mesh_pairs", label="pairs in the mesh", value=count * (count - 1) // 2 if has_mesh else None
-    )
-    # One cluster alone needs no ClusterMesh API server, so no load balancer in front of one.
-    yield Measure(
-        key="load_balancers",
-        label="load balancers of ClusterMesh",
-        value=(balancers if count > 1 else 0) if has_mesh else None,
     )
 
 
@@ -207,9 +214,20 @@ def _share(part: int, whole: int) -> float:
 
 
 def _asked(plan: plans.Plan) -> Iterator[Measure]:
+    """Yield what must be asked for, over all accounts; of firewall rules what one cluster has at most."""
+    asked = quotas.quotas(plan.source, plan.addresses.clusters, plan.firewall).asks
     known = plan.addresses.fleet
     accounts = {(each.provider, each.account) for each in known.clusters if each.account}
-    yield Measure(key="accounts", label="cloud accounts", value=len(accounts) or None)
+    yield Measure(key="accounts", label="cloud accounts", value=len(accounts), is_rare=True)
+    for what in QUOTAS:
+        key = "quota_" + what.replace("'", "").replace(" ", "_").lower()
+        counts = [each.count for each in asked if each.what == what]
+        count = max(counts, default=0) if what == asks.RULES else sum(counts)
+        yield Measure(key=key, label=f"quotas: {what}", value=count, is_rare=True)
+    over = sum(each.default is not None and each.count > each.default for each in asked)
+    yield Measure(
+        key="quotas_over", label="quotas above what an account has unasked", value=over, is_rare=True
+    )
 
 
 def _findings(plan: plans.Plan) -> Iterator[Measure]:
