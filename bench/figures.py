@@ -12,15 +12,19 @@ import functools
 import json
 import statistics
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from bench import clock, world
+from isthmus.network import give
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 STARTS = 20
 """Runs of a command whose start-up is measured."""
+PLANS = 3
+"""Runs of a large plan."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +52,27 @@ def check(bench: world.World) -> list[Row]:
     folder = bench.fleet(3)
     took = clock.median(STARTS, lambda: clock.isthmus("plan", "check", "-f", folder))
     return [Row("plan check, 3 clusters", milliseconds(took.seconds), "300 ms", cpu(took))]
+
+
+def plan(bench: world.World) -> list[Row]:
+    """Return how long large plans take, and what one more cluster costs and moves."""
+    rows = []
+    for count, cni, what in ((10_000, "none", "cni: none"), (511, "cilium", "every pair")):
+        source = bench.fleet(count, cni=cni)
+        took = clock.median(PLANS, functools.partial(clock.isthmus, "plan", "check", "-f", source))
+        rows.append(Row(f"plan check, {count:,} clusters, {what}", seconds(took.seconds), "2 s", cpu(took)))
+    before, after = (bench.parsed(count, cni="none") for count in (10_000, 10_001))
+    given = give.shares(before)
+    began = time.perf_counter()
+    again = give.shares(after)
+    rows.append(Row("  ranges given anew with one more", milliseconds(time.perf_counter() - began), "100 ms"))
+    moved = sum(
+        share.given[name] != more.given[name]
+        for share, more in zip(given, again, strict=True)
+        for name in share.given
+    )
+    rows.append(Row("  ranges of others that move", str(moved), "0"))
+    return rows
 
 
 def lab(bench: world.World) -> list[Row]:
@@ -147,6 +172,7 @@ def mebibytes(value: float) -> str:
 FIGURES: dict[str, Callable[[world.World], list[Row]]] = {
     "startup": startup,
     "check": check,
+    "plan": plan,
     "lab": lab,
     "rollout3": lambda bench: rollout(bench, 3),
     "rollout8": lambda bench: rollout(bench, 8),

@@ -18,13 +18,22 @@ import yaml
 
 from bench import clock
 from isthmus.lab import binaries, labs
+from isthmus.model import folder as documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from isthmus.model import fleet as fleets
+
 CHART = Path(__file__).parent / "chart"
 API = "isthmus.dev/v1alpha1"
 NAMESPACE = "bench"
+WIDE = {
+    "pods": {"supernets": ["10.0.0.0/8"]},
+    "services": {"supernets": ["100.64.0.0/10"], "mask": 24},
+    "nodes": {"supernets": ["172.16.0.0/12"]},
+}
+"""Addresses for 10,000 clusters."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,14 +62,22 @@ class World:
         self.turns = turns
         self._turn = itertools.count(1)
 
-    def fleet(self, count: int) -> Path:
+    def fleet(self, count: int, *, cni: str = "") -> Path:
         """Return a folder with a Fleet of so many clusters that nobody has to reach."""
-        folder = self.folder / f"fleet{count}"
-        _write(
-            folder / "fleet.yaml",
-            _fleet({f"c{number}": f"context{number}" for number in range(1, count + 1)}),
-        )
+        folder = self.folder / f"fleet{count}{cni}"
+        body = _fleet({f"c{number}": f"context{number}" for number in range(1, count + 1)})
+        if cni:
+            body["spec"]["addressing"] = WIDE
+            body["spec"]["network"] = {"cni": cni, "maxConnectedClusters": 511}
+        _write(folder / "fleet.yaml", body)
         return folder
+
+    def parsed(self, count: int, *, cni: str) -> fleets.Fleet:
+        """Return such a Fleet as a value."""
+        text = (self.fleet(count, cni=cni) / "fleet.yaml").read_text(encoding="utf-8")
+        found = documents.parse([("fleet.yaml", text)]).folder
+        assert found is not None
+        return found.fleet
 
     @contextlib.contextmanager
     def lab(self, name: str, count: int) -> Iterator[Lab]:
