@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
-from isthmus.network import addresses, firewall, limits, mtu, place
+from isthmus.network import addresses, firewall, limits, mtu, place, teams
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -42,7 +42,12 @@ def plan(source: folder.Folder) -> Plan:
     places = place.Places(source)
     given = addresses.plan(source)
     paths = mtu.paths(source.fleet, places)
-    findings = (*given.findings, *paths.findings, *limits.findings(source, places, given.clusters))
+    findings = (
+        *given.findings,
+        *paths.findings,
+        *limits.findings(source, places, given.clusters),
+        *teams.findings(source, places),
+    )
     return Plan(source=source, addresses=given, paths=paths, findings=findings)
 
 
