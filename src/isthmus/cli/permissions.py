@@ -31,6 +31,8 @@ class Scope(StrEnum):
 
     CLUSTER = "cluster"
     SYSTEM = "isthmus-system"
+    KUBE = "kube-system"
+    ISTIO = "istio-system"
     APP = "the App's namespace"
 
 
@@ -66,6 +68,7 @@ WRITING = frozenset(
 READING = frozenset({"deploy diff", "deploy status", "deploy history"})
 STEERING = frozenset({"deploy pause", "deploy skip"})
 PLANNING = WRITING | {"deploy diff"}
+LOOKING = frozenset({"plan import"})
 
 RIGHTS = (
     Right(
@@ -218,13 +221,61 @@ RIGHTS = (
         verbs=("delete",),
         why="to remove never-Ready pods of an abandoned revision, one by one",
     ),
+    Right(
+        needed_by=LOOKING,
+        scope=Scope.CLUSTER,
+        group="",
+        resources=("nodes", "namespaces", "services"),
+        verbs=("get", "list"),
+        why="to read ranges, sizes, provider and region of a cluster that exists",
+    ),
+    Right(
+        needed_by=LOOKING,
+        scope=Scope.CLUSTER,
+        group="networking.k8s.io",
+        resources=("servicecidrs",),
+        verbs=("get", "list"),
+        why="to read the service range",
+    ),
+    Right(
+        needed_by=LOOKING,
+        scope=Scope.KUBE,
+        group="",
+        resources=("configmaps", "pods"),
+        verbs=("get", "list"),
+        why="to read cilium-config, kubeadm-config and the arguments of the API server",
+    ),
+    Right(
+        needed_by=LOOKING,
+        scope=Scope.KUBE,
+        group="apps",
+        resources=("daemonsets",),
+        verbs=("get", "list"),
+        why="to read Cilium's version",
+    ),
+    Right(
+        needed_by=LOOKING,
+        scope=Scope.ISTIO,
+        group="",
+        resources=("configmaps",),
+        verbs=("get", "list"),
+        why="to read the mesh configuration",
+    ),
+    Right(
+        needed_by=LOOKING,
+        scope=Scope.ISTIO,
+        group="apps",
+        resources=("deployments", "daemonsets"),
+        verbs=("get", "list"),
+        why="to read Istio's version and mode",
+    ),
 )
 
 BOUND_TO_ADMIN = PLANNING
 """Verbs that dry-run or write what a chart holds: the built-in role `admin`, in the App's namespace alone."""
 
-NO_CLUSTER = ("init", "plan", "lab", "demo", "version")
-"""Verbs that need no right in a cluster of the user's."""
+NO_CLUSTER = ("init", "plan", "lab", "demo", "completion", "version")
+"""Verbs that need no right in a cluster of the user's; what is below them may, and is in the table then."""
 
 
 def permissions(
@@ -249,10 +300,12 @@ def permissions(
         isthmus permissions deploy status -n data --group sre | kubectl --context us-west4 apply -f -
     """
     name = " ".join(verb)
-    if verb[0] in NO_CLUSTER:
-        print(f"# `isthmus {name}` needs no right in any cluster")
-        return
     known = sorted(set().union(*(right.needed_by for right in RIGHTS)))
+    if verb[0] in NO_CLUSTER and name not in known:
+        print(f"# `isthmus {name}` needs no right in any cluster")
+        if name == "plan check":
+            print("# with `--live` it needs what `isthmus permissions plan import` prints")
+        return
     if name not in known:
         raise errors.InputError(
             f"no verb '{name}'", remedy=f"one of: {', '.join([*known, *NO_CLUSTER])}", where="permissions"
@@ -273,9 +326,10 @@ def build(
     rights = [
         right for right in RIGHTS if verb in right.needed_by and right.own_account in {None, bool(account)}
     ]
-    for scope, where in ((Scope.CLUSTER, None), (Scope.SYSTEM, SYSTEM), (Scope.APP, namespace)):
+    for scope in Scope:
+        where = {Scope.CLUSTER: None, Scope.APP: namespace}.get(scope, scope.value)
         chosen = [right for right in rights if right.scope is scope]
-        if chosen and where:
+        if chosen and scope in {Scope.SYSTEM, Scope.APP}:
             yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": where}}, []
         if chosen:
             role = {**_head("Role", title, where), "rules": [right.to_rule() for right in chosen]}
