@@ -46,6 +46,10 @@ BETWEEN       PODS  NETWORK  LATENCY  PAIRS  WHY
 west – paris  1350  1400     140ms    1      stated between us-west4 and europe-west1
 west – east   1410  1460     60ms     1      stated between us-west4 and us-east1
 east – paris  1410  1460     90ms     1      stated between us-east1 and europe-west1
+Headers take 50 bytes of each packet (VXLAN over IPv4): of full ones 3.3 % at MTU 1500,
+0.6 % at MTU 9000.
+VXLAN over IPv4, offload: segmentation and checksums of UDP tunnels (ethtool -k:
+tx-udp_tnl-segmentation, tx-udp_tnl-csum-segmentation).
 """)
 
 

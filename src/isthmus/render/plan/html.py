@@ -14,6 +14,7 @@ from isthmus.model import finding, team
 from isthmus.network import ranges
 from isthmus.render.plan import (
     blocks,
+    costs,
     grids,
     markup,
     shares,
@@ -202,6 +203,7 @@ def _paths(plan: plans.Plan, source: folder.Folder) -> list[markup.Safe]:
     parts = [grids.links(found, list(dict.fromkeys(home.values())))]
     if mtu:
         parts.insert(0, tag("p", markup.prose(f"Set Cilium's Helm value `MTU` to {mtu} in every cluster.")))
+    parts += [tag("p", each, class_="soft") for each in costs.told(plan.paths)]
     return parts
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from isthmus.network import ranges
 from isthmus.render import table
-from isthmus.render.plan import bars, blocks, flows, shares, sites, words
+from isthmus.render.plan import bars, blocks, costs, flows, shares, sites, words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -186,6 +186,8 @@ def _paths(plan: plans.Plan, source: folder.Folder, kept: Collection[str], look:
     yield from _table(("BETWEEN", "PODS", "NETWORK", "LATENCY", "PAIRS", "WHY"), rows, look)
     if len(found) > MOST:
         yield ((f"and {len(found) - MOST} others: `-o json` has every pair", Tone.SOFT),)
+    for each in costs.told(plan.paths):
+        yield from (((look.say(line), Tone.SOFT),) for line in table.wrapped(each, width=look.width))
 
 
 def _firewall(plan: plans.Plan, kept: Collection[str], look: Look) -> Iterator[bars.Line]:
