@@ -85,6 +85,15 @@ ODD: st.SearchStrategy[Any] = (
     | st.lists(st.sampled_from(RANGES), max_size=3)
     | st.sampled_from([{}, [], [[]], {"ipam": "eni"}, {"a": {}}])
 )
+CHANGES = ["kin", "kin", "kin", "kin", "near", "near", "reverse", "drop", "double", "add", "set"]
+WORDS = [
+    *("none", "cilium", "native", "tunnel", "geneve", "ipsec", "wireguard", "1.19", "1.20.2", "gcp", "aws"),
+    *("azure", "kind", "kubeadm", "gke", "eni", "vpc-cni", "aks-overlay", "us-west4", "us-east1", "x", "v"),
+]
+RIGHT = [
+    *("10.0.0.0/9", "10.64.0.0/10", "10.8.0.0/13", "10.96.0.0/28", "172.17.0.0/16", "240.240.0.0/24"),
+    *("fd00:10::/48", "fd00::/8", "fe80::/64", "127.0.0.0/8", "8.0.0.0/8", "10.8.0.0/32", "2001:db8::/128"),
+]
 EXTRA = st.sampled_from(
     [
         *("pods", "services", "nodeRange", "provider", "network", "nodes", "growth", "podsPerNode", "mtu"),
@@ -116,7 +125,7 @@ def mutations(draw: st.DrawFn) -> str:
         holder: Any = fleet
         for part in path[:-1]:
             holder = holder[part]
-        change = draw(st.sampled_from(["set", "set", "set", "drop", "double", "reverse", "add", "near"]))
+        change = draw(st.sampled_from(CHANGES))
         _change(draw, change, holder, path[-1])
     text: str = yaml.safe_dump(fleet, sort_keys=False, allow_unicode=True)
     return text
@@ -132,8 +141,10 @@ def _change(draw: st.DrawFn, change: str, holder: Any, key: str | int) -> None:
         value.reverse()
     elif change == "add" and isinstance(value, dict):
         value[draw(EXTRA)] = copy.deepcopy(draw(ODD))
-    elif change == "near" and isinstance(value, int):
-        holder[key] = value + draw(st.sampled_from([-1, 1, 64, -value, 254, 100_000]))
+    elif change == "kin" and isinstance(value, str):
+        holder[key] = draw(st.sampled_from(RIGHT if "/" in value else WORDS))
+    elif change in {"near", "kin"} and isinstance(value, int) and not isinstance(value, bool):
+        holder[key] = value + draw(st.sampled_from([-1, 1, 3, 64, -value, 254, 100_000]))
     elif change == "near" and isinstance(value, str) and "/" in value:
         holder[key] = f"{value.partition('/')[0]}/{draw(st.integers(0, 129))}"
     else:
