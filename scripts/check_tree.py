@@ -29,7 +29,7 @@ INDEXES = (
 )
 INDEX = re.compile("|".join(re.escape(f"{name}.{top}") for name, top in INDEXES))
 HOME_OF_SOMEBODY = re.compile(
-    r"""(?:^|[\s"'=(:`])/(?:work|root|home/\w+|Users/\w+|opt/wheels|tmp/out)(?:/|\b)"""
+    r"""(?:^|[\s"'=(:`])/(?:work|root|home/(?!kubernetes/bin\b)\w+|Users/\w+|opt/wheels|tmp/out)(?:/|\b)"""
 )
 UNWANTED = {"uv.lock": "it names an index; the locks are requirements*.lock", ".env": "it may hold secrets"}
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from isthmus.lab import labs, objects, spec
+from isthmus.lab import labs, spec
 from isthmus.model import errors
 from tests.faults import scenes
 
@@ -29,22 +29,19 @@ def test_an_api_server_stops_and_comes_back_with_the_rest_untouched(new_lab: New
     assert [name for name in before if before[name] != after[name]] == ["kube-apiserver"]
 
 
-def test_nodes_whose_program_is_started_anew_run_pods_at_once(new_lab: NewLab) -> None:
+def test_nodes_whose_program_is_started_anew_go_on_with_their_pods(new_lab: NewLab) -> None:
     lab = new_lab(1)
-    before = _leases(lab)
+    api, pods = lab.api("west"), "/api/v1/namespaces/default/pods"
+    body = {"metadata": {"name": "a"}, "spec": {"containers": [{"name": "main", "image": "example/main"}]}}
+    api.create(pods, body)
+    scenes.until("a pod runs", lambda: api.get(f"{pods}/a")["status"]["phase"] == "Running")
 
     lab.kill("west", "kwok")
+    api.delete(f"{pods}/a")
     lab.start("west", "kwok")
+
+    scenes.until("the pod found there is gone", lambda: api.get(f"{pods}/a") is None, seconds=30)
     scenes.runs_pods(lab, "west")
-
-    after = _leases(lab)  # new ones: to wait until the old ones run out takes most of a minute
-    assert before.keys() == after.keys()
-    assert not before.items() & after.items()
-
-
-def _leases(lab: labs.Lab) -> dict[str, str]:
-    items = lab.api("west").get(objects.NODE_LEASES)["items"]
-    return {item["metadata"]["name"]: item["metadata"]["uid"] for item in items}
 
 
 def test_a_frozen_api_server_answers_nobody_until_it_is_thawed(new_lab: NewLab) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from isthmus.lab import stages
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -120,7 +118,11 @@ def audit_policy() -> dict[str, Any]:
         "omitStages": ["RequestReceived"],
         "rules": [
             # Heartbeats of fake nodes would bury everything else.
-            {"level": "None", "namespaces": ["kube-node-lease"]},
+            {
+                "level": "None",
+                "users": ["isthmus:kwok"],
+                "resources": [{"group": "", "resources": ["nodes/status"]}],
+            },
             {"level": "Metadata", "verbs": writes},
             {"level": "None"},
         ],
@@ -229,5 +231,5 @@ def _kwok(site: Site) -> list[str]:
         f"--kubeconfig={site.folder / 'kwok.json'}",
         f"--config={site.folder / 'stages.yaml'}",
         "--manage-all-nodes=true",
-        f"--node-lease-duration-seconds={stages.LEASE}",
+        "--node-lease-duration-seconds=0",
     ]

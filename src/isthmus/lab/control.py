@@ -96,10 +96,6 @@ class Control:
         known = process.Process.read(record)
         if known is not None and known.is_running():
             return False
-        if name == components.KWOK:
-            # A new kwok has a new identity and leaves a node alone until the lease of the one before runs
-            # out. That one is gone, so its leases go as well.
-            self.api("bootstrap").delete(objects.NODE_LEASES)
         process.spawn(
             [str(self._programs[name]), *components.arguments(name, self.site)],
             record=record,

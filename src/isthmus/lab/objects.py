@@ -11,9 +11,6 @@ from isthmus.lab import spec, stages, trust
 
 Json = dict[str, Any]
 
-NODE_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
-"""Where kwok says which nodes it runs."""
-
 _RBAC = "rbac.authorization.k8s.io"
 _ZONES = "abc"
 
@@ -30,7 +27,6 @@ def rights() -> list[tuple[str, Json]]:
         _rule("", ["persistentvolumes"], ["create", "delete", *writes]),
         _rule("", ["events"], ["create", *writes]),
         _rule("events.k8s.io", ["events"], ["create", *writes]),
-        _rule("coordination.k8s.io", ["leases"], ["create", *reads, *writes]),
     ]
     role: Json = {"metadata": {"name": "isthmus:lab-kwok"}, "rules": rules}
     return [

@@ -20,8 +20,10 @@ PROVISIONER = "lab.isthmus.dev/volume"
 _START = 100  # milliseconds from bound to running: image pulls do not exist here
 _BECOME_READY = 200  # milliseconds from running to ready, unless annotated
 _STOP = 200  # milliseconds from deletion to gone: a program that obeys SIGTERM
-_HEARTBEAT = 300_000  # milliseconds, as a kubelet reports an unchanged status; its lease says that it lives
-LEASE = 40  # seconds a node lease lasts, the kubelet's default
+# Milliseconds between signs of life in a node's status: the controller manager misses them after 50 s. A
+# kubelet renews a lease instead. kwok with leases leaves nodes alone until the leases of the kwok before it
+# run out, and may overlook the pods that it finds there.
+_HEARTBEAT = 15_000
 
 _READY_STATUS = '.status.conditions.[] | select( .type == "Ready" ) | .status'
 
