@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= logical
 
-.PHONY: help setup binaries test demo lint style rooms tree locks types faults freeze bench docs-check lock clean
+.PHONY: help setup binaries test demo lint style rooms tree locks types faults freeze mutations bench docs-check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,10 +50,14 @@ types: $(READY) ## mypy, strict, over src, tests, bench, scripts
 	@$(BIN)/mypy src tests bench scripts
 
 faults: binaries ## outages, and kill -9 at every point of every journal (the long tests)
-	@ISTHMUS_FAULTS=all $(BIN)/python -m pytest tests/faults/test_kill.py tests/faults/test_outage.py $(ARGS)
+	@ISTHMUS_FAULTS=all $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup \
+		tests/faults/test_kill.py tests/faults/test_outage.py $(ARGS)
 
 freeze: binaries ## freeze deploy and its helm at 100 seeded moments of a rollout
 	@ISTHMUS_FREEZES=100 $(BIN)/python -m pytest tests/faults/test_freeze.py $(ARGS)
+
+mutations: $(READY) ## 10,000 odd folders through the plan
+	@ISTHMUS_MUTATIONS=10000 $(BIN)/python -m pytest tests/plan/test_mutations.py $(ARGS)
 
 bench: binaries ## print the figures of bench/
 	@$(BIN)/python -m bench.run $(ARGS)

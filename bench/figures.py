@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from bench import clock, world
-from isthmus.network import give
+from isthmus.network.ipam import addresses, give
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,18 +61,25 @@ def plan(bench: world.World) -> list[Row]:
         source = bench.fleet(count, cni=cni)
         took = clock.median(PLANS, functools.partial(clock.isthmus, "plan", "check", "-f", source))
         rows.append(Row(f"plan check, {count:,} clusters, {what}", seconds(took.seconds), "2 s", cpu(took)))
+    return [*rows, *_one_more(bench)]
+
+
+def _one_more(bench: world.World) -> list[Row]:
     before, after = (bench.parsed(count, cni="none") for count in (10_000, 10_001))
-    given = give.shares(before)
+    planned, again = addresses.plan(before), addresses.plan(after)
     began = time.perf_counter()
-    again = give.shares(after)
-    rows.append(Row("  ranges given anew with one more", milliseconds(time.perf_counter() - began), "100 ms"))
-    moved = sum(
-        share.given[name] != more.given[name]
-        for share, more in zip(given, again, strict=True)
-        for name in share.given
-    )
-    rows.append(Row("  ranges of others that move", str(moved), "0"))
-    return rows
+    newcomer = give.newcomer(before.fleet, planned.clusters, after.fleet.clusters[-1])
+    took = time.perf_counter() - began
+    assert newcomer == again.clusters[-1], "a newcomer gets what the whole plan would give it"
+    moved = sum(one != other for one, other in zip(_ranges(planned), _ranges(again), strict=False))
+    return [
+        Row("  one more cluster beside 10,000", milliseconds(took), "100 ms"),
+        Row("  ranges of others that move", str(moved), "0"),
+    ]
+
+
+def _ranges(planned: addresses.Addresses) -> list[dict[str, str | int | None]]:
+    return [each.to_json() for each in planned.clusters]
 
 
 def lab(bench: world.World) -> list[Row]:

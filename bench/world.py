@@ -23,8 +23,6 @@ from isthmus.model import folder as documents
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from isthmus.model import fleet as fleets
-
 CHART = Path(__file__).parent / "chart"
 API = "isthmus.dev/v1alpha1"
 NAMESPACE = "bench"
@@ -72,12 +70,12 @@ class World:
         _write(folder / "fleet.yaml", body)
         return folder
 
-    def parsed(self, count: int, *, cni: str) -> fleets.Fleet:
-        """Return such a Fleet as a value."""
+    def parsed(self, count: int, *, cni: str) -> documents.Folder:
+        """Return such a folder as a value."""
         text = (self.fleet(count, cni=cni) / "fleet.yaml").read_text(encoding="utf-8")
         found = documents.parse([("fleet.yaml", text)]).folder
         assert found is not None
-        return found.fleet
+        return found
 
     @contextlib.contextmanager
     def lab(self, name: str, count: int) -> Iterator[Lab]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from isthmus.clients import signature, signer
 from isthmus.model import errors
-from isthmus.network import keys, seal
+from isthmus.network.consent import keys, seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -163,7 +163,6 @@ async def test_a_run_without_a_kill_passes_every_point_of_the_table(born: lives.
             assert sorted(passed) == sorted(points(stage.name)), stage.name
 
 
-@pytest.mark.faults
 async def test_an_operation_killed_at_any_point_of_its_journal_is_brought_to_an_end(born: lives.Born) -> None:
     stages = [stage for stage in STAGES if IS_FULL or stage.name in QUICK]
     count = max(len(chosen(stage.name)) for stage in stages)

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.lab,
-    pytest.mark.faults,
     pytest.mark.slow,
     pytest.mark.timeout(900),
     pytest.mark.xdist_group("outage"),
 ]
+
+long = pytest.mark.faults
+"""A minute and more: `make faults` alone runs it."""
 
 STOP, FREEZE = "stop", "freeze"
 SLOW = "12s"
@@ -118,6 +120,7 @@ def test_a_required_cluster_that_is_back_in_time_is_waited_for(shop: shops.Shop,
     assert last(shop)["outcome"] == "succeeded"
 
 
+@long
 @pytest.mark.parametrize("how", [STOP, FREEZE])
 def test_a_required_cluster_that_stays_away_is_left_to_a_person_and_the_others_go_back(
     shop: shops.Shop, how: str
@@ -153,6 +156,7 @@ def test_a_required_cluster_that_stays_away_is_left_to_a_person_and_the_others_g
     assert "not taken back" not in operation["reason"]
 
 
+@long
 def test_abort_closes_what_needs_a_person_and_the_next_up_levels_it(shop: shops.Shop) -> None:
     running = upgrading(shop, "east")
     cut(shop.lab, "east", STOP)
@@ -169,6 +173,7 @@ def test_abort_closes_what_needs_a_person_and_the_next_up_levels_it(shop: shops.
     shop.check_whole("2")
 
 
+@long
 @pytest.mark.parametrize(("membership", "how"), [("optional", FREEZE), ("catch-up", STOP)])
 def test_a_cluster_that_may_be_away_is_left_behind_with_the_command_that_levels_it(
     shop: shops.Shop, membership: str, how: str
@@ -231,6 +236,7 @@ def test_a_cluster_that_goes_before_its_wave_was_never_touched_so_all_is_taken_b
     shop.check_whole("1")
 
 
+@long
 @pytest.mark.parametrize("how", [STOP, FREEZE])
 def test_without_a_majority_the_process_stops_and_writes_no_more(shop: shops.Shop, how: str) -> None:
     running = upgrading(shop, "west", ready_after=SLOW, timeout="60s")
@@ -273,6 +279,7 @@ def test_a_lost_witness_stops_nothing(shop: shops.Shop) -> None:
     shop.check_whole("2")
 
 
+@long
 def test_a_lost_witness_and_a_lost_cluster_stop_the_process(shop: shops.Shop) -> None:
     with_witness(shop)
     running = upgrading(shop, "west", ready_after=SLOW, timeout="30s")

@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from isthmus.model import folder
-from isthmus.network import limits, mtu, place
+from isthmus.network import place
+from isthmus.network.mesh import limits
+from isthmus.network.paths import mtu
 
 if TYPE_CHECKING:
     from isthmus.model import finding

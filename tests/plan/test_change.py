@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from isthmus.address import prefix
 from isthmus.cli import main
 from isthmus.model import datapath, folder, mesh
-from isthmus.network import addresses, change, imported, migration, place, record
+from isthmus.network import imported, place
+from isthmus.network.changes import change, migration, record
+from isthmus.network.ipam import addresses
 from tests.plan import worlds
 
 if TYPE_CHECKING:

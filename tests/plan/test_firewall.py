@@ -6,7 +6,8 @@ import pytest
 
 from isthmus.mesh import ports
 from isthmus.model import folder
-from isthmus.network import addresses, firewall
+from isthmus.network.ipam import addresses
+from isthmus.network.needs import firewall
 from tests.plan import worlds
 
 BASE = {"6443/tcp", "10250/tcp", "2379-2380/tcp", "30000-32767/tcp"}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.address import prefix, space
-from isthmus.network import give, ranges
+from isthmus.network.ipam import give, ranges
 from tests.plan import worlds
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from isthmus.model import folder
-from isthmus.network import addresses, provider, ranges
+from isthmus.network.ipam import addresses, provider, ranges
 from tests.plan import worlds
 
 POOLS = worlds.ADDRESSING

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from isthmus.cli import main
 from isthmus.model import folder
-from isthmus.network import ranges
 from isthmus.network.imports import draft, files, hcl, names
+from isthmus.network.ipam import ranges
 from isthmus.render import fleet
 
 if TYPE_CHECKING:

@@ -7,7 +7,9 @@ import os
 from hypothesis import HealthCheck, given, settings
 
 from isthmus.model import folder, team
-from isthmus.network import change, parts, place, plan, record, teams
+from isthmus.network import place, plan
+from isthmus.network.changes import change, record
+from isthmus.network.consent import parts, teams
 from tests.plan import test_mutations
 
 COUNT = int(os.environ.get("ISTHMUS_MUTATIONS", "50"))

@@ -9,7 +9,8 @@ import pytest
 
 from isthmus.cli import main
 from isthmus.model import finding, folder
-from isthmus.network import addresses, asks, firewall, quotas
+from isthmus.network.ipam import addresses
+from isthmus.network.needs import asks, firewall, quotas
 from tests.plan import worlds
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.model import folder
-from isthmus.network import addresses, give, ranges, refusal
+from isthmus.network.ipam import addresses, give, ranges, refusal
 from tests.plan import worlds
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from isthmus.network import ranges
+from isthmus.network.ipam import ranges
 from tests.plan import worlds
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isthmus.network import ranges
+from isthmus.network.ipam import ranges
 from tests.plan import worlds
 
 FIELDS = {role.field: role for role in ranges.Role}

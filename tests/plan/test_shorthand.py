@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.network import shorthand
+from isthmus.network.consent import shorthand
 
 NAMES = st.sampled_from(["a", "b", "c", "d", shorthand.OUTSIDE])
 PAIRS = st.sets(st.tuples(NAMES, NAMES))

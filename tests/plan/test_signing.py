@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from isthmus.cli import main
 from isthmus.clients import signature, signer
 from isthmus.model import fleet, folder, team
-from isthmus.network import agreement, parts, place, plan, seal, unsigned
+from isthmus.network import place, plan
+from isthmus.network.consent import agreement, parts, seal, unsigned
 from tests.plan import teams
 
 if TYPE_CHECKING:
@@ -541,7 +542,7 @@ def test_whatever_lies_in_the_folder_is_judged_and_never_raises(
 
 
 def test_one_key_for_two_teams_is_refused(shop: teams.Shop) -> None:
-    from isthmus.network import teams as judged
+    from isthmus.network.consent import teams as judged
 
     shop.keys["mesh"] = ["network"]
     shop.write()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isthmus.model import folder
-from isthmus.network import addresses
+from isthmus.network.ipam import addresses
 
 ADDRESSING = """\
     pods: {supernets: [10.0.0.0/10], nodeMask: 24}

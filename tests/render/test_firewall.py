@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from isthmus.model import folder
-from isthmus.network import addresses, firewall
+from isthmus.network.ipam import addresses
+from isthmus.network.needs import firewall
 from isthmus.render.firewall import hcl, nftables, pages, sheet, terraform, words
 from tests.plan import worlds
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from isthmus.address import prefix, space
-from isthmus.network import ranges
+from isthmus.network.ipam import ranges
 from isthmus.render.plan import bars, shares, strips
 from tests.render import fleets
 

@@ -15,7 +15,7 @@ from isthmus.mesh import cilium, dns, istio
 from isthmus.model import errors, folder
 from isthmus.network import plan as plans
 from isthmus.network.imports import tfvars
-from isthmus.render import request, targets
+from isthmus.render.files import request, targets
 from tests.plan import worlds
 
 THREE = ("a 1", "b 2", "c 3")

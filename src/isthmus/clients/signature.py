@@ -12,7 +12,7 @@ import binascii
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from isthmus.network import keys, seal
+from isthmus.network.consent import keys, seal
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from isthmus.clients import files, process, signature
 from isthmus.model import errors
-from isthmus.network import keys, seal
+from isthmus.network.consent import keys, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What Cilium, Istio and DNS need: facts with their sources, and pure compilers from a Fleet to configuration.
+"""Facts of Cilium, Istio and DNS with their sources; compilers from a Fleet to their configuration.
 
-Facts and compilers only: whether a Fleet fits them is judged in `network`, and nothing here reads or writes.
+Whether a Fleet fits them is judged in `network`; nothing here reads or writes.
 """

@@ -1,6 +1,6 @@
 """The ports that Kubernetes, Cilium, Istio and Isthmus use: what for, when, and who says so.
 
-Facts alone: which of them a fleet needs, and between whom, is judged in `network/firewall.py`.
+Facts alone: which of them a fleet needs, and between whom, is judged in `network/needs`.
 """
 
 from __future__ import annotations

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 from isthmus.address import prefix, space
 from isthmus.mesh import limits, settings
 from isthmus.model import finding
-from isthmus.network import asks, flows, quotas, ranges
+from isthmus.network.ipam import ranges
+from isthmus.network.needs import asks, flows, quotas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from isthmus.model import fleet
-    from isthmus.network import firewall
     from isthmus.network import plan as plans
+    from isthmus.network.needs import firewall
 
 Number = int | float
 QUOTAS: Final = (

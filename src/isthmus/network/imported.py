@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from isthmus.network import ranges
+from isthmus.network.ipam import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,12 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
-from isthmus.network import addresses, firewall, limits, mtu, place, teams
+from isthmus.network import place
+from isthmus.network.consent import teams
+from isthmus.network.ipam import addresses
+from isthmus.network.mesh import limits
+from isthmus.network.needs import firewall
+from isthmus.network.paths import mtu
 
 if TYPE_CHECKING:
     from collections.abc import Collection

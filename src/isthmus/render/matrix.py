@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from isthmus.model import folder
-    from isthmus.network import firewall
-    from isthmus.render import request
+    from isthmus.network.needs import firewall
+    from isthmus.render.files import request
 
 
 def of(

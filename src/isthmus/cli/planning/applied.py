@@ -21,7 +21,8 @@ TIMEOUT = 10.0
 def recorded(found: reading.Reading, source: Path) -> tuple[finding.Finding, ...]:
     """Return what the plan changes of its record; nothing where there is no record."""
     from isthmus.clients import files
-    from isthmus.network import change, place, record
+    from isthmus.network import place
+    from isthmus.network.changes import change, record
 
     path = _path(source)
     if not files.is_file(path):
@@ -43,7 +44,7 @@ def recorded(found: reading.Reading, source: Path) -> tuple[finding.Finding, ...
 def keep(found: reading.Reading, source: Path) -> tuple[Path, int]:
     """Record the plan as applied; return the file, and how many clusters it holds."""
     from isthmus.clients import files
-    from isthmus.network import record
+    from isthmus.network.changes import record
 
     made = record.of(found.folder.fleet, found.plan.addresses)
     files.write_atomic(_path(source), record.write(made))
@@ -51,7 +52,7 @@ def keep(found: reading.Reading, source: Path) -> tuple[Path, int]:
 
 
 def _path(source: Path) -> Path:
-    from isthmus.network import record
+    from isthmus.network.changes import record
 
     return (source.parent if source.is_file() else source) / record.FILE
 
@@ -61,7 +62,8 @@ def live(found: reading.Reading) -> tuple[tuple[finding.Finding, ...], errors.Ex
     import asyncio
 
     from isthmus.cli import connection
-    from isthmus.network import change, place, record
+    from isthmus.network import place
+    from isthmus.network.changes import change, record
 
     known = found.folder.fleet
     contexts = connection.contexts()

@@ -16,7 +16,7 @@ from isthmus.model import errors, finding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from isthmus.network import ranges
+    from isthmus.network.ipam import ranges
 
 Signed = Annotated[
     bool, typer.Option("--require-signatures", help="Fail while an owner has not signed what it owns.")

@@ -166,7 +166,7 @@ def _fleet_name(name: str | None, write: Path | None) -> str:
 def _text(draft: drafts.Draft) -> str | None:
     if draft.document is None:
         return None
-    from isthmus.network import ranges
+    from isthmus.network.ipam import ranges
     from isthmus.render import fleet
 
     missing = {

@@ -13,7 +13,7 @@ from isthmus.cli.planning import reading
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from isthmus.network import asks
+    from isthmus.network.needs import asks
 
 HEADINGS = ("PROVIDER", "ACCOUNT", "REGION", "VPC", "WHAT", "COUNT", "DEFAULT", "WHY")
 
@@ -34,7 +34,7 @@ def quotas(
         isthmus plan quotas -f shop
         isthmus plan quotas --only west -o json
     """
-    from isthmus.network import quotas as judgement
+    from isthmus.network.needs import quotas as judgement
 
     found = reading.read(source, only, form)
     made = judgement.quotas(found.folder, found.plan.addresses.clusters, found.plan.firewall)

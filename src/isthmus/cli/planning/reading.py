@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from isthmus.model import finding, folder
     from isthmus.network import plan as plans
-    from isthmus.network import ranges
+    from isthmus.network.ipam import ranges
 
 Source = Annotated[Path, typer.Option("--file", "-f", metavar="DIR|FILE", help="The folder, or one file.")]
 Only = Annotated[str | None, typer.Option("--only", metavar="A,B", help="Show these clusters only.")]

@@ -13,7 +13,7 @@ from isthmus.cli.planning import reading
 from isthmus.model import errors, finding
 
 if TYPE_CHECKING:
-    from isthmus.render import request, targets
+    from isthmus.render.files import request, targets
 
 
 def render(
@@ -49,7 +49,7 @@ def render(
         isthmus plan render cilium --only west
         isthmus plan render cilium istio terraform -f shop --to rendered
     """
-    from isthmus.render import targets
+    from isthmus.render.files import targets
 
     names = tuple(target or ())
     if not names:
@@ -91,7 +91,7 @@ def _apart(source: Path, to: Path | None) -> None:
 
 def _wish(source: Path, only: str | None, at: list[str]) -> request.Request:
     """Read and plan the folder, or leave with 1 when the plan is wrong: what is wrong is never rendered."""
-    from isthmus.render import request
+    from isthmus.render.files import request
 
     found = reading.read(source, only, output.Output.TEXT)
     wrong = [each for each in found.plan.findings if each.severity is finding.Severity.ERROR]

@@ -16,7 +16,7 @@ from isthmus.model import errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from isthmus.network import agreement
+    from isthmus.network.consent import agreement
     from isthmus.render.plan import bars
 
 Firewall = Annotated[bool, typer.Option("--firewall", help="Show every row of the firewall matrix.")]

@@ -16,7 +16,7 @@ from isthmus.model import errors, finding, team
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from isthmus.network import agreement
+    from isthmus.network.consent import agreement
 
 Team = Annotated[str, typer.Option("--team", metavar="NAME", help="The team that agrees.")]
 Parts = Annotated[
@@ -147,7 +147,7 @@ def _signatures(
 
 def _permit(agreed: agreement.Agreement, each: agreement.Standing, public: str) -> None:
     """Refuse a key that does not count for the team."""
-    from isthmus.network import keys
+    from isthmus.network.consent import keys
 
     allowed = agreed.allowed(each.part, each.team)
     if public not in allowed:
@@ -179,7 +179,7 @@ def _bring(source: Path, agreed: agreement.Agreement, each: agreement.Standing, 
 def _keep(source: Path, agreed: agreement.Agreement, each: agreement.Standing, armored: str) -> None:
     """Write the text and then the signature, so that a crash leaves a signature that is void and told."""
     from isthmus.clients import shelf
-    from isthmus.network import agreement, chain, teams
+    from isthmus.network.consent import agreement, chain, teams
 
     text = agreed.texts[each.part]
     if each.part is team.Part.TEAMS:

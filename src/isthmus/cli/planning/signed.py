@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
     from isthmus.cli.planning import reading
     from isthmus.model import finding
-    from isthmus.network import agreement
+    from isthmus.network.consent import agreement
 
 
 def read(found: reading.Reading, shelf: Mapping[str, str]) -> agreement.Agreement:
     """Return who agrees to which part of the plan."""
     from isthmus.clients import signature
-    from isthmus.network import agreement
+    from isthmus.network.consent import agreement
 
     return agreement.read(found.folder, found.plan, shelf, signature.verify)
 
@@ -30,7 +30,8 @@ def findings(
     held = shelf.read(source)
     if not required and not (found.folder.fleet.spec.teams and held):
         return ()
-    from isthmus.network import place, teams, unsigned
+    from isthmus.network import place
+    from isthmus.network.consent import teams, unsigned
 
     places = place.Places(found.folder)
     stated = [each for each in teams.findings(found.folder, places) if each not in found.findings]
@@ -48,7 +49,8 @@ def findings(
 def refuse(found: reading.Reading, agreed: agreement.Agreement) -> None:
     """Refuse to sign for teams that are not sound, or behind a chain that cannot be followed."""
     from isthmus.model import errors
-    from isthmus.network import place, teams
+    from isthmus.network import place
+    from isthmus.network.consent import teams
 
     for each in teams.findings(found.folder, place.Places(found.folder)):
         where = f"{each.file}:{each.line}" if each.file else ""

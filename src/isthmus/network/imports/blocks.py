@@ -11,7 +11,7 @@ from isthmus.address import prefix, space
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from isthmus.network import ranges
+    from isthmus.network.ipam import ranges
 
 SHORTEST: Final = {32: 8, 128: 16}
 """What spans more than this lies in two places, and one range for both would be an invention: 10.0.0.0/8 is

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.model import datapath
-from isthmus.network import ranges
 from isthmus.network.imports import objects
+from isthmus.network.ipam import ranges
 
 if TYPE_CHECKING:
     from isthmus.network.imports import notes

@@ -10,8 +10,9 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from isthmus.model import agree, document, finding
-from isthmus.network import imported, ranges
+from isthmus.network import imported
 from isthmus.network.imports import common, merge, names
+from isthmus.network.ipam import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

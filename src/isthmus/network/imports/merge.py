@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from isthmus.address import prefix
 from isthmus.model import datapath, finding, types
-from isthmus.network import imported, ranges
+from isthmus.network import imported
+from isthmus.network.ipam import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from isthmus.mesh import ports
-from isthmus.network import flows, rules
+from isthmus.network.needs import flows, rules
 from isthmus.render.firewall import hcl, shared, words
 
 if TYPE_CHECKING:

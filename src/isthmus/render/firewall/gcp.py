@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from isthmus.network import flows, rules
+from isthmus.network.needs import flows, rules
 from isthmus.render.firewall import hcl, shared, words
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from isthmus.mesh import ports
-from isthmus.network import firewall, rules
-from isthmus.render import emit
+from isthmus.network.needs import firewall, rules
+from isthmus.render.files import emit
 from isthmus.render.firewall import words
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from isthmus.mesh import ports
 from isthmus.model import team as teams
-from isthmus.network import firewall
-from isthmus.render import emit
+from isthmus.network.needs import firewall
+from isthmus.render.files import emit
 from isthmus.render.firewall import sheet, words
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from isthmus.render.firewall import hcl, words
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from isthmus.network import rules
+    from isthmus.network.needs import rules
 
 
 class Opening(NamedTuple):

@@ -6,14 +6,14 @@ import csv
 import io
 from typing import TYPE_CHECKING, Final
 
-from isthmus.render import emit
+from isthmus.render.files import emit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from isthmus.address import prefix
     from isthmus.model import folder
-    from isthmus.network import firewall
+    from isthmus.network.needs import firewall
 
 COLUMNS: Final = (
     "from",

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from isthmus.model import datapath
-from isthmus.network import flows, rules
-from isthmus.render import emit
+from isthmus.network.needs import flows, rules
+from isthmus.render.files import emit
 from isthmus.render.firewall import aws, azure, gcp, hcl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from isthmus.model import fleet, folder
-    from isthmus.network import firewall
+    from isthmus.network.needs import firewall
 
 CLOUDS: Final[Mapping[datapath.Provider, Callable[[str, Sequence[rules.Rule]], list[hcl.Block]]]] = {
     datapath.Provider.AWS: aws.blocks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from isthmus.address import prefix, space
-from isthmus.network import ranges
+from isthmus.network.ipam import ranges
 from isthmus.render.plan import markup, shares, strips, words
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from isthmus.mesh import overheads
 from isthmus.render.plan import words
 
 if TYPE_CHECKING:
-    from isthmus.network import mtu
+    from isthmus.network.paths import mtu
 
 
 def told(paths: mtu.Paths) -> list[str]:

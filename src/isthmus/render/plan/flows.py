@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Final
 
-from isthmus.network import flows as needed
+from isthmus.network.needs import flows as needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from isthmus.network import firewall
+    from isthmus.network.needs import firewall
 
 MOST: Final = 6000
 """Rows of the whole matrix that a page has."""

@@ -9,7 +9,7 @@ from isthmus.render.plan import flows, markup, sites, tables, words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from isthmus.network import firewall
+    from isthmus.network.needs import firewall
 
 tag = markup.tag
 NUMBER, TIGHT = tables.NUMBER, tables.TIGHT

@@ -11,7 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from isthmus.model import finding, team
-from isthmus.network import ranges
+from isthmus.network.ipam import ranges
 from isthmus.render.plan import (
     blocks,
     costs,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from isthmus.model import folder
-    from isthmus.network import agreement
     from isthmus.network import plan as plans
+    from isthmus.network.consent import agreement
 
 tag = markup.tag
 SHEET = style.COLOURS + style.PICTURE + style.PAGE + style.PAPER

@@ -11,7 +11,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from isthmus.address import prefix, space
-from isthmus.network import provider, ranges
+from isthmus.network.ipam import provider, ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from isthmus.model import fleet
-    from isthmus.network import mtu
+    from isthmus.network.paths import mtu
 
 FEW = 8
 """Groups that a picture of links can have."""

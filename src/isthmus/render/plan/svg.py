@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from isthmus.network import ranges
+from isthmus.network.ipam import ranges
 from isthmus.render.plan import blocks, markup, shares, sites, style, topology, words
 
 if TYPE_CHECKING:

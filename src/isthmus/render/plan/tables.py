@@ -6,14 +6,14 @@ import collections
 from typing import TYPE_CHECKING, Final
 
 from isthmus.model import finding
-from isthmus.network import ranges
+from isthmus.network.ipam import ranges
 from isthmus.render.plan import markup, text, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from isthmus.model import fleet
-    from isthmus.network import addresses
+    from isthmus.network.ipam import addresses
 
 tag = markup.tag
 ADDRESS, NUMBER, TIGHT = "address", "number", "tight"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Final
 
-from isthmus.network import ranges
+from isthmus.network.ipam import ranges
 from isthmus.render import table
 from isthmus.render.plan import bars, blocks, costs, flows, shares, sites, words
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from isthmus.model import fleet, folder, team
-    from isthmus.network import agreement
     from isthmus.network import plan as plans
+    from isthmus.network.consent import agreement
 
 HEADINGS: Final = ("CLUSTER", "ID", "REGION", "NODES", "PODS", "SERVICES", "NODE RANGE")
 TIED: Final = "\xa0"

@@ -1,0 +1,1 @@
+"""What has changed since the plan was applied, and how to get there."""

@@ -1,0 +1,1 @@
+"""What teams sign, and whether it still holds."""

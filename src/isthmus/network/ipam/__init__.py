@@ -1,0 +1,1 @@
+"""Which ranges clusters get, whether they fit, and what to do when they do not."""

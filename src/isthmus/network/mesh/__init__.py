@@ -1,0 +1,1 @@
+"""What Cilium ClusterMesh and Istio refuse or do badly."""

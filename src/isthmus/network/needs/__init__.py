@@ -1,0 +1,1 @@
+"""What the fleet needs from others: open flows and quotas."""

@@ -1,0 +1,1 @@
+"""What pods can send between clusters, and whether clusters wrap packets alike."""
