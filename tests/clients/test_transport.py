@@ -145,8 +145,8 @@ FORBIDDEN = (403, {"message": "forbidden"})
 
 @pytest.mark.parametrize(
     ("before", "tries"),
-    [([], 1), ([REFUSED], 3), ([GOOD], 2)],
-    ids=["never allowed", "after a failure", "allowed before"],
+    [([], 1), ([REFUSED], 3), ([REFUSED, REFUSED], 4), ([GOOD], 2)],
+    ids=["never allowed", "after a failure", "after all tries but one", "allowed before"],
 )
 async def test_a_403_of_a_server_that_may_be_starting_is_doubted(before: list[Any], tries: int) -> None:
     script = Script(*before, FORBIDDEN, GOOD)

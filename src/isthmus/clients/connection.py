@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from isthmus.clients import credentials, refusal, tls
+from isthmus.clients import credentials, refusal, retry, tls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from lightkube.config.kubeconfig import SingleConfig
 
     from isthmus.clients.redactor import Redactor
-    from isthmus.clients.retry import Retry
     from isthmus.model import errors
 
 Json = dict[str, Any]
@@ -78,7 +77,7 @@ class Connection:
         config: SingleConfig,
         *,
         timeout: float,
-        retry: Retry,
+        retry: retry.Retry,
         redactor: Redactor,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
@@ -101,6 +100,7 @@ class Connection:
         """Return the answer, after as many tries as the policy allows."""
         loop = asyncio.get_running_loop()
         begin, attempt, doubtful = loop.time(), 0, False
+        doubted: float | None = None
         while True:
             attempt += 1
             outcome = await self._try(request)
@@ -108,10 +108,15 @@ class Connection:
                 return dataclasses.replace(outcome, doubtful=doubtful)
             unsent, asked, error = outcome.unsent, outcome.asked, outcome.error
             repeatable = unsent or (outcome.passing and request.repeat is Repeat.ALWAYS)
-            if not repeatable or self._retry.is_over(attempt, loop.time() - begin):
+            policy, since = self._retry, begin
+            if outcome.starting:
+                # the tries before it found nobody there: they say nothing about the one that starts
+                policy, since = retry.STARTING, doubted if doubted is not None else loop.time()
+                doubted = since
+            if not repeatable or policy.is_over(attempt, loop.time() - since):
                 raise error
             doubtful = doubtful or not unsent
-            await asyncio.sleep(self._retry.pause(attempt, chance=random.random(), asked=asked))  # noqa: S311 - jitter
+            await asyncio.sleep(policy.pause(attempt, chance=random.random(), asked=asked))  # noqa: S311 - jitter
 
     async def _try(self, request: Request) -> Reply | _Failed:
         try:
@@ -127,9 +132,11 @@ class Connection:
         refused = refusal.Refusal(
             self.name, request.what, response.status_code, body if isinstance(body, dict) else {}
         )
+        starting = self._is_starting(request, response.status_code)
         return _Failed(
             error=refusal.from_status(refused, self._redactor),
-            unsent=response.status_code == _BUSY or self._is_starting(request, response.status_code),
+            unsent=response.status_code == _BUSY or starting,
+            starting=starting,
             passing=response.status_code in _PASSING and not refusal.is_lasting(refused),
             asked=_asked(response),
         )
@@ -137,8 +144,9 @@ class Connection:
     def _is_starting(self, request: Request, code: int) -> bool:
         """Say whether a 403 may come from a server that has not read its roles yet.
 
-        For a moment after its start (0.3 s seen) an API server forbids everything. So a 403 is doubted after
-        a failure, or where the same was allowed before; any other is believed at once.
+        For a moment after its start (0.3 s seen, more on a busy machine) an API server forbids everything.
+        So a 403 is doubted after a failure, or where the same was allowed before; any other is believed at
+        once.
         """
         if code != _FORBIDDEN:
             return False
@@ -227,11 +235,15 @@ class Connection:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Failed:
-    """A try that failed; `unsent` means certainly not executed, `passing` that the next one may succeed."""
+    """A try that failed: `unsent` is certainly not executed, `passing` may succeed the next time.
+
+    `starting` is a refusal by a server that may not have read its roles yet.
+    """
 
     error: errors.IsthmusError
     unsent: bool
     passing: bool
+    starting: bool = False
     asked: float | None = None
 
 

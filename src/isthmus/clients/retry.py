@@ -37,3 +37,5 @@ class Retry:
 
 DEFAULT = Retry()
 NEVER = Retry(attempts=1)
+STARTING = Retry(attempts=100, longest=1.0, within=5.0)
+"""For a server that refuses and may have just started, from its first refusal on."""
