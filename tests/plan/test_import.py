@@ -460,6 +460,18 @@ VALUES = st.recursive(
     ),
     max_leaves=8,
 )
+TFVARS = (
+    'a = {\n b = [1, "x", {c = true}]\n "d" : -1.5e3, e = null }\n# c\nf = "${g}"\npod_cidr = "10.0.0.0/16"\n'
+)
+
+
+@pytest.mark.parametrize("length", range(len(TFVARS)))
+def test_a_file_that_is_cut_anywhere_is_read_as_far_as_it_goes(length: int) -> None:
+    found = hcl.read(TFVARS[:length])
+    whole = hcl.read(TFVARS)
+    assert found.values.keys() <= whole.values.keys()
+
+
 FILES = ["a.tfvars", "a.tfvars.json", "a.tfstate", "a.json", "a.yaml"]
 
 

@@ -107,6 +107,13 @@ class _Reader:
         token = self._tokens[self._at]
         if token.kind != kind or (text is not None and token.text != text):
             raise _NoLiteralError
+        return self._next()
+
+    def _next(self) -> Token:
+        """Return the token that stands here and go on; never beyond the end."""
+        token = self._tokens[self._at]
+        if token.kind == "end":
+            raise _NoLiteralError
         self._at += 1
         return token
 
@@ -122,7 +129,7 @@ class _Reader:
             return self._list(depth)
         if token.text == "{" and token.kind == "mark":
             return self._map(depth)
-        self._at += 1
+        self._next()
         if token.kind == "word" and token.text in WORDS:
             return WORDS[token.text]
         if token.kind == "number":
@@ -146,11 +153,10 @@ class _Reader:
         self._take("mark", "{")
         found: dict[str, Any] = {}
         while not self._closed("}"):
-            key = self._tokens[self._at]
-            self._at += 1
+            key = self._next()
             if key.kind not in {"word", "text"} or self._tokens[self._at].text not in {"=", ":"}:
                 raise _NoLiteralError
-            self._at += 1
+            self._next()
             found[_unquoted(key.text) if key.kind == "text" else key.text] = self._value(depth + 1)
             if self._tokens[self._at].text == ",":
                 self._at += 1
