@@ -460,7 +460,7 @@ VALUES = st.recursive(
     ),
     max_leaves=8,
 )
-TFVARS = 'a = {\n b = [1, "x", {c = true}]\n "d" : -1.5e3, e = null }\n# c\nf = "${g}"\npods = "10.0.0.0/16"\n'
+TFVARS = (
     'a = {\n b = [1, "x", {c = true}]\n "d" : -1.5e3, e = null }\n# c\nf = "${g}"\npod_cidr = "10.0.0.0/16"\n'
 )
 
