@@ -53,6 +53,19 @@ def test_a_missing_folder_is_told_with_a_way_out(tmp_path: Path) -> None:
     assert "isthmus init" in caught.value.remedy
 
 
+def test_what_cannot_be_read_is_told_beside_what_can(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: 1\n")
+    (tmp_path / "b.yaml").write_bytes(b"kind: Fleet\nname: sh\xf6p\n")
+    (tmp_path / "c.yaml").symlink_to(tmp_path / "c.yaml")
+    os.mkfifo(tmp_path / "d.yaml")
+
+    read, unread = files.read_documents(tmp_path)
+
+    assert read == [("a.yaml", "a: 1\n")]
+    assert [(each.name, each.line) for each in unread] == [("b.yaml", 2), ("c.yaml", None), ("d.yaml", None)]
+    assert ["0xf6" in unread[0].why, "symbolic links" in unread[1].why, "pipe" in unread[2].why] == [True] * 3
+
+
 def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe")
 

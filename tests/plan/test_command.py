@@ -128,3 +128,33 @@ def test_adding_a_cluster_changes_no_other_line(tmp_path: Path, capsys: pytest.C
     after = capsys.readouterr().out.splitlines()
 
     assert {" ".join(line.split()) for line in before} < {" ".join(line.split()) for line in after}
+
+
+def test_a_file_that_cannot_be_read_is_a_finding_beside_the_others(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shop / "notes.yaml").write_bytes(b"\xff\xfe")
+    (shop / "fleet.yaml").write_text(worlds.text("west 1", "east 1"), encoding="utf-8")
+
+    assert run("plan", "check", "-f", shop, "-o", "json") == 2
+
+    told = json.loads(capsys.readouterr().out)["findings"]
+    assert [(each["code"], each["line"]) for each in told] == [("duplicate-id", 11), ("file-unreadable", 1)]
+
+
+def test_an_empty_file_is_named(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (shop / "fleet.yaml").write_text("# nothing\n")
+
+    assert run("plan", "check", "-f", shop) == 2
+    assert "fleet.yaml:1: there is no document here" in capsys.readouterr().err
+
+
+def test_a_filter_of_nothing_is_refused(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", "check", "-f", shop, "--only", " , ") == 2
+    assert "west" in capsys.readouterr().err
+
+
+def test_a_record_that_is_no_file_is_refused(shop: Path) -> None:
+    (shop / "plan.lock.json").mkdir()
+
+    assert run("plan", "check", "-f", shop) == 2

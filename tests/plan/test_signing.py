@@ -281,8 +281,9 @@ def test_another_teams_signature_is_told_with_its_owner(agreed: teams.Shop) -> N
     assert "a key of team 'cloud', not 'mesh'" in words
 
 
-def test_a_file_that_is_no_signature_is_told(agreed: teams.Shop) -> None:
-    (agreed.signatures / "mesh.mesh.sig").write_text("yes, I agree\n")
+@pytest.mark.parametrize("content", [b"yes, I agree\n", b"", b"\xff\x00"])
+def test_a_file_that_is_no_signature_is_told(agreed: teams.Shop, content: bytes) -> None:
+    (agreed.signatures / "mesh.mesh.sig").write_bytes(content)
 
     assert agreed.codes() == ["signature-unreadable"]
 
@@ -552,3 +553,10 @@ def test_one_key_for_two_teams_is_refused(shop: teams.Shop) -> None:
     [found] = judged.findings(parsed, place.Places(parsed))
 
     assert (found.code, found.line) == ("key-of-two-teams", 13)
+
+
+def test_a_digest_to_trust_that_is_none_is_refused(
+    agreed: teams.Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["plan", "check", "-f", str(agreed.folder), "--trust", "sha256:4be1..."]) == 2
+    assert "64" in capsys.readouterr().err

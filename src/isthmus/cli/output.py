@@ -109,7 +109,19 @@ def parse_folder(path: Path) -> folder.Parsed:
     from isthmus.model import folder
 
     above = path.parent if path.is_file() else path
-    return folder.parse([(str(above / name), text) for name, text in files.read_folder(path)])
+    read, unread = files.read_documents(path)
+    told = [
+        finding.Finding(
+            code="file-unreadable",
+            severity=finding.Severity.ERROR,
+            file=str(above / each.name),
+            line=each.line,
+            message=each.why,
+            remedy=each.remedy,
+        )
+        for each in unread
+    ]
+    return folder.parse([(str(above / name), text) for name, text in read], told)
 
 
 def is_terminal() -> bool:
@@ -124,6 +136,8 @@ def pick(names: Sequence[str], only: str | None) -> tuple[str, ...]:
     from isthmus.model import fleet
 
     wanted = [each.strip() for each in only.split(",") if each.strip()]
+    if not wanted:
+        raise errors.InputError("--only names no cluster", remedy=f"use some of: {', '.join(names)}")
     for each in wanted:
         if each not in names:
             remedy = f"use one of: {fleet.near(each, names)}"

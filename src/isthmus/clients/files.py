@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from isthmus.model import errors
 
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 _SUFFIXES = (".yaml", ".yml")
 _PREFIX = "isthmus-run-"
 _LOCK = ".in-use"
+
+
+class Unread(NamedTuple):
+    """A file of a folder that cannot be read: its name there, the line if one is to blame, and why."""
+
+    name: str
+    line: int | None
+    why: str
+    remedy: str
 
 
 def read_text(path: Path) -> str:
@@ -75,19 +84,62 @@ def read_folder(path: Path) -> list[tuple[str, str]]:
 
     Folders that are Helm charts are skipped, because their templates are no documents; so are hidden ones.
     """
+    return [(name, read_text(file)) for name, file in _named(path)]
+
+
+def read_documents(path: Path) -> tuple[list[tuple[str, str]], list[Unread]]:
+    """Return what `read_folder` does, of the files that can be read, and why the others cannot."""
+    read: list[tuple[str, str]] = []
+    unread: list[Unread] = []
+    for name, file in _named(path):
+        found = _document(name, file)
+        if isinstance(found, Unread):
+            unread.append(found)
+        else:
+            read.append((name, found))
+    return read, unread
+
+
+def _document(name: str, file: Path) -> str | Unread:
+    check = "check the path and its rights"
+    try:
+        if file.exists() and not file.is_file():  # to open a pipe would wait for ever
+            return Unread(name, None, "this is no file but a pipe, a socket or a device", "take it out")
+        content = file.read_bytes()
+    except OSError as error:
+        return Unread(name, None, f"the file cannot be read: {reason(error)}", check)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        why = f"the byte 0x{content[error.start]:02x} is not UTF-8 text"
+        return Unread(name, line, why, "save the file as UTF-8; is it binary?")
+
+
+def _named(path: Path) -> list[tuple[str, Path]]:
     if path.is_file():
-        return [(path.name, read_text(path))]
+        return [(path.name, path)]
     if not path.is_dir():
         raise errors.InputError(
             "no such file or folder",
             where=str(path),
             remedy="Give a folder with `-f`, or start one: `isthmus init`.",
         )
-    return [(str(file.relative_to(path)), read_text(file)) for file in sorted(_documents(path))]
+    return [(str(file.relative_to(path)), file) for file in sorted(_documents(path))]
+
+
+def _closed(error: OSError) -> None:
+    """Refuse a folder that cannot be listed, since what it holds would be missed in silence."""
+    raise errors.InputError(
+        "cannot read the folder",
+        where=str(error.filename or ""),
+        why=reason(error),
+        remedy="Check the path and its rights.",
+    ) from error
 
 
 def _documents(folder: Path) -> Iterator[Path]:
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder, onerror=_closed):
         here = Path(root)
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and not (here / name / "Chart.yaml").exists()

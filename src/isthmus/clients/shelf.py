@@ -33,7 +33,8 @@ def read(source: Path) -> dict[str, str]:
             why=files.reason(error),
             remedy="Check the path and its rights.",
         ) from error
-    return {name: files.read_text(place / name) for name in names}
+    # Bytes that are no text are a bad signature, and no reason to tell nothing of the others.
+    return {name: files.read_bytes(place / name).decode(errors="replace") for name in names}
 
 
 def write(source: Path, name: str, text: str) -> Path:

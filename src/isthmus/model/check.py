@@ -21,10 +21,10 @@ KINDS: Final[dict[str, type[types.Value]]] = {"Fleet": fleet.Fleet, "App": app.A
 Placed = tuple[source.Document, types.Value]
 
 
-def parse(files: Sequence[tuple[str, str]]) -> folder.Parsed:
-    """Return the folder, or None with the findings that say why not."""
+def parse(files: Sequence[tuple[str, str]], told: Sequence[finding.Finding] = ()) -> folder.Parsed:
+    """Return the folder, or None with the findings that say why not, after those that are told already."""
     with _uncollected():
-        return _parse(files)
+        return _parse(files, told)
 
 
 @contextlib.contextmanager
@@ -42,8 +42,8 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _parse(files: Sequence[tuple[str, str]]) -> folder.Parsed:
-    findings: list[finding.Finding] = []
+def _parse(files: Sequence[tuple[str, str]], told: Sequence[finding.Finding]) -> folder.Parsed:
+    findings = list(told)
     placed: list[Placed] = []
     count = 0
     for file, text in files:
@@ -58,7 +58,8 @@ def _parse(files: Sequence[tuple[str, str]]) -> folder.Parsed:
     known = next((value for _, value in placed if isinstance(value, fleet.Fleet)), None)
     for each, value in placed:
         findings.extend(_agree(each, value, known))
-    findings.extend(_absent(placed, findings, count))
+    names = [file for file, _ in files]
+    findings.extend(_absent(placed, findings, count, names[0] if len(names) == 1 else None))
     findings.sort(key=lambda found: (found.file or "", found.line or 0))
     if known is None or finding.has_errors(findings):
         return folder.Parsed(None, tuple(findings))
@@ -161,13 +162,20 @@ def _agree(each: source.Document, value: types.Value, known: fleet.Fleet | None)
     return list(agree.of_access(each, value))
 
 
-def _absent(placed: Sequence[Placed], found: Sequence[finding.Finding], count: int) -> list[finding.Finding]:
-    """Return the finding for a folder that has nothing, or no Fleet, and nothing that explains it."""
+def _absent(
+    placed: Sequence[Placed], found: Sequence[finding.Finding], count: int, file: str | None
+) -> list[finding.Finding]:
+    """Return the finding for a folder that has nothing, or no Fleet, and nothing that explains it.
+
+    `file` is the only file, which the finding names.
+    """
     if any(isinstance(value, fleet.Fleet) for _, value in placed):
         return []
     if not count and not found:
         code, message = "empty-folder", "there is no document here"
-    elif any(each.kind == "Fleet" or each.code.startswith(("yaml-", "unknown-kind")) for each in found):
+    elif any(
+        each.kind == "Fleet" or each.code.startswith(("yaml-", "unknown-kind", "file-")) for each in found
+    ):
         return []  # a Fleet that cannot be read has been told already
     else:
         code, message = "no-fleet", "there is no Fleet here"
@@ -175,6 +183,8 @@ def _absent(placed: Sequence[Placed], found: Sequence[finding.Finding], count: i
         finding.Finding(
             code=code,
             severity=finding.Severity.ERROR,
+            file=file,
+            line=None if file is None else 1,
             message=message,
             remedy="start with `isthmus init`, or give the folder with `-f DIR`",
         )

@@ -58,8 +58,11 @@ class Parsed:
     findings: tuple[finding.Finding, ...] = ()
 
 
-def parse(files: Sequence[tuple[str, str]]) -> Parsed:
-    """Read every document of the files; all problems at once, none raised."""
+def parse(files: Sequence[tuple[str, str]], told: Sequence[finding.Finding] = ()) -> Parsed:
+    """Read every document of the files; all problems at once, none raised.
+
+    `told` is what is known already of files that could not be read.
+    """
     from isthmus.model import check  # noqa: PLC0415  # the checks need the types above
 
-    return check.parse(files)
+    return check.parse(files, told)

@@ -25,7 +25,7 @@ def recorded(found: reading.Reading, source: Path) -> tuple[finding.Finding, ...
     from isthmus.network.changes import change, record
 
     path = _path(source)
-    if not files.is_file(path):
+    if not files.is_file(path) and not files.is_folder(path):
         return ()
     try:
         before = record.read(files.read_text(path))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from isthmus.model import errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,6 +14,8 @@ if TYPE_CHECKING:
     from isthmus.cli.planning import reading
     from isthmus.model import finding
     from isthmus.network.consent import agreement
+
+DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def read(found: reading.Reading, shelf: Mapping[str, str]) -> agreement.Agreement:
@@ -27,6 +32,11 @@ def findings(
     """Return what is to be said of signatures; nothing while none is required and nobody began to sign."""
     from isthmus.clients import shelf
 
+    if trusted is not None and DIGEST.fullmatch(trusted) is None:
+        raise errors.InputError(
+            f"'{trusted}' is no digest of agreed teams",
+            remedy="give what `isthmus plan sign` printed: sha256: and 64 hexadecimal digits",
+        )
     held = shelf.read(source)
     if not required and not (found.folder.fleet.spec.teams and held):
         return ()
@@ -48,7 +58,6 @@ def findings(
 
 def refuse(found: reading.Reading, agreed: agreement.Agreement) -> None:
     """Refuse to sign for teams that are not sound, or behind a chain that cannot be followed."""
-    from isthmus.model import errors
     from isthmus.network import place
     from isthmus.network.consent import teams
 
