@@ -27,9 +27,15 @@ FLEET_CASES: dict[str, tuple[str, str, Expected]] = {
     "unknown provider": (
         "region: us-west4",
         "provider: gpc",
-        [("unknown-value", "1.yaml:12", "gcp")],
+        [("unknown-value", "1.yaml:12", "did you mean `gcp`?")],
     ),
     "snake case": ("podsPerNode", "pods_per_node", [("unknown-field", "1.yaml:12", "podsPerNode")]),
+    "missing id": ("id: 1, ", "", [("missing-field", "1.yaml:12", "add `id: 3`")]),
+    "no such case": (
+        "region: us-west4",
+        "provider: AWS",
+        [("unknown-value", "1.yaml:12", "did you mean `aws`?")],
+    ),
     "missing field": ("name: east, ", "", [("missing-field", "1.yaml:13", "name")]),
     "text for a number": ("id: 2", 'id: "2"', [("wrong-type", "1.yaml:13", "write it without quotes: 2")]),
     "boolean for a number": ("id: 2", "id: yes", [("wrong-type", "1.yaml:13", "true is given")]),
@@ -72,6 +78,41 @@ FLEET_CASES: dict[str, tuple[str, str, Expected]] = {
         "10.8.0.0/16",
         "'10.8.0.0/16, fd00::1/48'",
         [("wrong-value", "1.yaml:13", "fd00::/48")],
+    ),
+    "netmask": ("10.8.0.0/16", "10.8.0.0/255.255.0.0", [("wrong-value", "1.yaml:13", "write 10.8.0.0/16")]),
+    "host mask": ("10.8.0.0/16", "10.8.0.0/0.0.255.255", [("wrong-value", "1.yaml:13", "write 10.8.0.0/16")]),
+    "zero before a length": ("10.8.0.0/16", "10.8.0.0/016", [("wrong-value", "1.yaml:13", "10.8.0.0/16")]),
+    "zone": ("10.8.0.0/16", "'fd00::%eth0/64'", [("wrong-value", "1.yaml:13", "zone")]),
+    "octal": ("id: 2", "id: 010", [("ambiguous-number", "1.yaml:13", "write 8")]),
+    "hexadecimal": ("id: 2", "id: 0x10", [("ambiguous-number", "1.yaml:13", "write 16")]),
+    "digits with a gap": ("nodes: 30, p", "nodes: 3_0, p", [("ambiguous-number", "1.yaml:12", "write 30")]),
+    "nothing for a section": (
+        "    nodes: {supernets: [10.64.0.0/12]}",
+        "    nodes:",
+        [("empty", "1.yaml:8", "take")],
+    ),
+    "nothing for text": (
+        "region: us-west4",
+        "region: ~",
+        [("empty", "1.yaml:12", "spec.clusters[0].region")],
+    ),
+    "null": ("pods: 10.8.0.0/16", "pods: null", [("empty", "1.yaml:13", "spec.clusters[1].pods")]),
+    "escape": ("us-east1", '"us\\e[31m"', [("wrong-value", "1.yaml:13", "control character")]),
+    "text over two lines": ("gke-east", '"gke\\neast"', [("wrong-value", "1.yaml:13", "control character")]),
+    "text for true": (
+        "  witness",
+        "  network: {hubble: 'yes'}\n  witness",
+        [("wrong-type", "1.yaml:10", "true or false is wanted and 'yes' is given")],
+    ),
+    "one end": (
+        "  witness",
+        "  paths: [{between: [a], mtu: 1500}]\n  witness",
+        [("wrong-value", "1.yaml:10", "two")],
+    ),
+    "three ends": (
+        "  witness",
+        "  paths: [{between: [a, b, c], mtu: 1500}]\n  witness",
+        [("wrong-value", "1.yaml:10", "two names are wanted and 3 are given")],
     ),
     "number for a range": ("10.8.0.0/16", "10", [("wrong-value", "1.yaml:13", "address/length")]),
     "no range": ("10.8.0.0/16", "[]", [("wrong-value", "1.yaml:13", "leave the field out")]),
@@ -221,6 +262,21 @@ def test_what_is_wrong_with_a_folder_as_a_whole_is_one_finding(texts: tuple[str,
 
     assert parsed.folder is None
     assert [found.code for found in parsed.findings] == [code]
+
+
+def test_two_clusters_of_one_name_are_not_told_again_for_the_context_that_follows_it() -> None:
+    text = worlds.FLEET.replace("context: gke-west, ", "").replace("context: gke-east, ", "")
+
+    expect(
+        worlds.parse(text.replace("name: east", "name: west")).findings,
+        [("duplicate-name", "1.yaml:13", "line 12")],
+    )
+
+
+def test_values_of_a_chart_may_be_nothing_and_octal() -> None:
+    app = worlds.APP.replace("clusterName: shop", "clusterName: null, mode: 0644")
+
+    expect(worlds.parse(worlds.FLEET, app).findings, [])
 
 
 def test_two_apps_may_not_share_a_release() -> None:

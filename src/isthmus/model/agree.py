@@ -43,7 +43,7 @@ def _once(
     first: dict[str | int, int] = {}
     for index, each in enumerate(given):
         other = first.setdefault(each, index)
-        if other != index:
+        if other != index and not _follows(value, field, other, index):
             line = document.line(("spec", "clusters", other, field))
             yield explain.about(
                 document,
@@ -53,6 +53,12 @@ def _once(
                 remedy=f"give each cluster its own {field}",
                 cluster=value.clusters[index].name,
             )
+
+
+def _follows(value: fleet.Fleet, field: str, other: int, index: int) -> bool:
+    """Say whether two contexts are equal since the names are, which has been told."""
+    one, two = value.clusters[other], value.clusters[index]
+    return field == "context" and one.name == two.name == two.context
 
 
 def _wide_ids(document: source.Document, value: fleet.Fleet) -> Iterator[finding.Finding]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pydantic
 
-from isthmus.model import access, agree, app, document, explain, finding, fleet, folder, source, types
+from isthmus.model import access, agree, app, document, doubts, explain, finding, fleet, folder, source, types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,6 +83,7 @@ def _value(each: source.Document, findings: list[finding.Finding]) -> types.Valu
     model = _kind(each, findings)
     if model is None:
         return None
+    findings.extend(doubts.findings(each, model))
     try:
         return model.model_validate(each.data, context=types.WRITTEN, by_alias=True, by_name=False)
     except pydantic.ValidationError as error:

@@ -6,7 +6,7 @@ What a cluster states differently from its Fleet is kept, not refused here: impo
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -96,9 +96,9 @@ class Network(types.Value):
     mtu: types.Mtu | None = None
     max_connected_clusters: Annotated[types.Count, pydantic.Field(ge=1, le=511)] = 255
     exposure: Exposure = Exposure.LOAD_BALANCER
-    kube_proxy_replacement: bool = False
-    egress_gateway: bool = False
-    hubble: bool = True
+    kube_proxy_replacement: types.Flag = False
+    egress_gateway: types.Flag = False
+    hubble: types.Flag = True
 
 
 class ClusterNetwork(types.Value):
@@ -112,11 +112,11 @@ class ClusterNetwork(types.Value):
     mtu: types.Mtu | None = None
     max_connected_clusters: Annotated[types.Count | None, pydantic.Field(ge=1, le=511)] = None
     exposure: Exposure | None = None
-    kube_proxy_replacement: bool | None = None
-    egress_gateway: bool | None = None
+    kube_proxy_replacement: types.Flag | None = None
+    egress_gateway: types.Flag | None = None
     ipam: Ipam | None = None
-    chaining: types.Text | None = None
-    """Another CNI below Cilium, `aws-cni`."""
+    chaining: Literal["aws-cni", "flannel", "generic-veth", "portmap"] | None = None
+    """Another CNI below Cilium (`cni.chainingMode` of Cilium 1.20)."""
 
 
 class Way(StrEnum):

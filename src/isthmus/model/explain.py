@@ -38,6 +38,9 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "tables": "tables: [shop.orders]",
 }
 
+BOTH: Final = "[us-west4, us-east1]"
+"""The ends of a path, the only list of a fixed length."""
+
 WANTED: Final[Mapping[str, str]] = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -68,6 +71,8 @@ def _is_own(details: pydantic_core.ErrorDetails) -> bool:
     """
     if details["type"] == "default_factory_not_called":
         return False
+    if details["type"] == "missing" and isinstance(details["loc"][-1], int):
+        return bool(details["loc"][-1] == len(details["input"]))  # the first of those that are missing
     return details["type"] != "too_short" or not details["input"]
 
 
@@ -124,17 +129,48 @@ def shown(value: object) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = f"'{value}'" if isinstance(value, str) else str(value)
+    text = f"'{plain(value)}'" if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def plain(text: str) -> str:
+    """Return a text with control characters written out, so that it moves no cursor and breaks no line."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    )
 
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _missing(details: Details, *_: object) -> tuple[str, str, str]:
-    name = str(details["loc"][-1])
-    return "missing-field", "this field is missing", f"add `{EXAMPLES.get(name, name + ': ...')}`"
+def _missing(
+    _details: Details, path: source.Path, document: source.Document, _model: object
+) -> tuple[str, str, str]:
+    name = path[-1]
+    if isinstance(name, int):
+        return "wrong-value", f"two names are wanted and {name} is given", f"write both: {BOTH}"
+    example = EXAMPLES.get(name, name + ": ...")
+    if name == "id":
+        example = f"id: {_free_id(document.data)}"
+    return "missing-field", "this field is missing", f"add `{example}`"
+
+
+def _free_id(data: Any) -> int:
+    """Return the id after the highest of a Fleet's clusters."""
+    spec = data.get("spec")
+    clusters = spec.get("clusters") if isinstance(spec, dict) else None
+    ids = (
+        [each.get("id") for each in clusters if isinstance(each, dict)] if isinstance(clusters, list) else []
+    )
+    return max((each for each in ids if type(each) is int), default=0) + 1
+
+
+def _long(details: Details, *_: object) -> tuple[str, str, str]:
+    given = details["ctx"]["actual_length"]
+    return "wrong-value", f"two names are wanted and {given} are given", f"write both: {BOTH}"
 
 
 def _unknown(
@@ -178,7 +214,11 @@ def _range(details: Details, *_: object) -> tuple[str, str, str]:
 
 def _choice(details: Details, *_: object) -> tuple[str, str, str]:
     expected = str(details.get("ctx", {}).get("expected", "")).replace("'", "")
-    return "unknown-value", f"{shown(details['input'])} is not known here", f"write {expected}"
+    value = details["input"]
+    choices = {each.lower(): each for each in expected.replace(" or ", ", ").split(", ")}
+    near = difflib.get_close_matches(value.lower(), choices, n=1) if isinstance(value, str) else []
+    remedy = f"did you mean `{choices[near[0]]}`? known here: {expected}" if near else f"write {expected}"
+    return "unknown-value", f"{shown(value)} is not known here", remedy
 
 
 def _refused(details: Details, *_rest: object) -> tuple[str, str, str]:
@@ -218,6 +258,7 @@ EXPLAIN: Final[dict[str, Explain]] = {
     "value_error": _refused,
     "later": _later,
     "too_short": _short,
+    "too_long": _long,
     **dict.fromkeys(WANTED, _wrong_type),
 }
 
@@ -231,18 +272,18 @@ def _owner(model: type[pydantic.BaseModel], path: source.Path) -> type[pydantic.
             is_key = False
             continue
         field = next((each for key, each in owner.model_fields.items() if part in {each.alias, key}), None)
-        below, is_key = _model_in(field.annotation) if field else (None, False)
+        below, is_key = model_in(field.annotation) if field else (None, False)
         owner = below or owner
     return owner
 
 
-def _model_in(annotation: Any) -> tuple[type[types.Value] | None, bool]:
+def model_in(annotation: Any) -> tuple[type[types.Value] | None, bool]:
     """Return the model inside an annotation, and whether it is the value of a mapping."""
     if isinstance(annotation, type) and issubclass(annotation, types.Value):
         return annotation, False
     is_mapping = typing.get_origin(annotation) is dict
     for part in typing.get_args(annotation):
-        found, _ = _model_in(part)
+        found, _ = model_in(part)
         if found is not None:
             return found, is_mapping
     return None, False

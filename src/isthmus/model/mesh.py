@@ -24,7 +24,7 @@ class Mode(StrEnum):
 class Istio(types.Value):
     """Istio in every cluster of the Fleet."""
 
-    enabled: bool = True
+    enabled: types.Flag = True
     version: types.Minor | None = None
     topology: Topology = Topology.MULTI_PRIMARY
     mode: Mode = Mode.SIDECAR
@@ -43,7 +43,7 @@ class Mesh(types.Value):
 class ClusterIstio(types.Value):
     """What one cluster states differently; `primary` names the cluster whose istiod it uses."""
 
-    enabled: bool | None = None
+    enabled: types.Flag | None = None
     version: types.Minor | None = None
     mode: Mode | None = None
     trust_domain: types.Host | None = None

@@ -44,6 +44,8 @@ class Document:
     file: str
     data: Any = dataclasses.field(repr=False)
     node: yaml.Node = dataclasses.field(repr=False)
+    has_odd_numbers: bool = False
+    """Whether a number is octal, hexadecimal, binary, or has `_`: not everybody reads those alike."""
 
     def line(self, path: Path = ()) -> int:
         """Return the line, counted from 1, of a path or of its nearest written parent."""
@@ -88,7 +90,7 @@ def read(file: str, text: str) -> tuple[list[Document], list[finding.Finding]]:
         data = builder.value(node)
         findings.extend(builder.findings)
         if data is not None and not builder.is_lost:
-            documents.append(Document(file, data, node))
+            documents.append(Document(file, data, node, builder.has_odd_numbers))
     if broken is not None:
         findings.append(problem("yaml-syntax", file, broken.line, broken.why, broken.remedy))
     return documents, findings
@@ -107,6 +109,7 @@ class _Builder:
         self.file = file
         self.findings: list[finding.Finding] = []
         self.is_lost = False
+        self.has_odd_numbers = False
         self._done: dict[int, tuple[Any, int]] = {}
         self._open: set[int] = set()
 
@@ -181,6 +184,8 @@ class _Builder:
             data = None
         if data is None and node.value not in NULLS:
             self._find(node, "yaml-number", f"no number of JSON: {_short(node.value)}", "put it in quotes")
+        if type(data) is int and str(data) != node.value:
+            self.has_odd_numbers = True
         return data
 
     def _refuse_tag(self, node: yaml.Node) -> None:

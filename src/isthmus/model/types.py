@@ -57,7 +57,7 @@ def _cluster_name(text: str) -> str:
 
 
 def _prefix(text: str) -> str:
-    address, slash, _ = text.partition("/")
+    address, slash, length = text.partition("/")
     if not slash:
         raise ValueError("a range has a length; write address/length, for example 10.0.0.0/16")
     try:
@@ -65,6 +65,10 @@ def _prefix(text: str) -> str:
         has_rest = ipaddress.ip_address(address) != network.network_address
     except ValueError:
         raise ValueError("no IPv4 or IPv6 range; write address/length, for example 10.0.0.0/16") from None
+    if "%" in address:
+        raise ValueError("a range has no zone; write it without `%` and what follows")
+    if length != str(network.prefixlen):  # Python takes netmasks, host masks and zeros in front too
+        raise ValueError(f"the length is a count of bits; write {network}")
     if has_rest:
         raise ValueError(f"the address has bits beyond the length; write {network}")
     if network.prefixlen == 0:
@@ -123,9 +127,11 @@ def _factor(value: object) -> float:
 
 
 def _filled(text: str) -> str:
-    if text.strip():
-        return text
-    raise ValueError("this is empty; write a name")
+    if not text.strip():
+        raise ValueError("this is empty; write a name")
+    if not text.isprintable():  # it would reach terminals, scripts and tables
+        raise ValueError("there is a control character or a line break in it; write plain text in one line")
+    return text
 
 
 def _host(text: str) -> str:
@@ -194,7 +200,10 @@ Prefixes = Annotated[
 """One range, or one of each family: as text with a comma or as a list; here canonical, IPv4 first."""
 
 Text = Annotated[str, pydantic.AfterValidator(_filled)]
-"""A string with something in it."""
+"""A string with something in it, in one line."""
+
+Flag = Annotated[bool, pydantic.Field(strict=True)]
+"""True or false; text that reads like it is not."""
 
 Count = Annotated[int, pydantic.Field(strict=True)]
 """A whole number; a boolean or a quoted number is not one."""
