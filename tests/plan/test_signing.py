@@ -555,6 +555,13 @@ def test_one_key_for_two_teams_is_refused(shop: teams.Shop) -> None:
     assert (found.code, found.line) == ("key-of-two-teams", 13)
 
 
+def test_a_text_of_teams_cannot_write_to_the_terminal(agreed: teams.Shop) -> None:
+    text = (agreed.signatures / "teams.1.txt").read_text()
+    (agreed.signatures / "teams.1.txt").write_text(text.replace("fleet: shop", "fleet: sh\x1b[2Jop"))
+
+    assert all(each.isprintable() for _, each in agreed.required())
+
+
 def test_a_digest_to_trust_that_is_none_is_refused(
     agreed: teams.Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:

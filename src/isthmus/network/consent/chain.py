@@ -20,6 +20,7 @@ import itertools
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from isthmus.model import explain
 from isthmus.network.consent import keys, seal, teams
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def read(shelf: Mapping[str, str], fleet: str, check: seal.Check) -> Chain:
         try:
             roll = _follow(text, fleet, generation, last)
         except ValueError as error:
-            return Chain(tuple(links), broken=f"{text_name(generation)}: {error}")
+            return Chain(tuple(links), broken=f"{text_name(generation)}: {explain.plain(str(error))}")
         link = Link(text, roll, tuple(_problems(shelf, text, roll, last, check)))
         if link.problems:
             return Chain(tuple(links), pending=link)
