@@ -45,7 +45,41 @@ CASES: dict[str, tuple[list[str], str, list[tuple[str, int, str]]]] = {
         "    avoid: [172.16.0.0/12]\n",
         [("range-avoided", 8, "172.16.0.0/12")],
     ),
-    "reserved": (["a 1 pods: 127.0.0.0/16"], "", [("range-reserved", 6, "loopback")]),
+    "reserved": (
+        ["a 1 pods: 127.0.0.0/16"],
+        "",
+        [("range-reserved", 6, "the pods of 'a', overlaps 127.0.0.0/8, which is reserved (loopback)")],
+    ),
+    "a supernet twice": (
+        ["a 1"],
+        "    pods: {supernets: [10.0.0.0/10, 10.0.0.0/10]}\n",
+        [("supernets-overlap", 6, "take one of them out")],
+    ),
+    "a supernet in another of its role": (
+        ["a 1"],
+        "    pods: {supernets: [10.1.0.0/16, 10.0.0.0/10]}\n",
+        [("supernets-overlap", 6, "take 10.1.0.0/16 out")],
+    ),
+    "reserved IPv6": (
+        ["a 1"],
+        "    pods: {supernets: ['fe80::/48']}\n",
+        [("range-reserved", 6, "for example from fd00::/8"), ("address-space-full", 8, "add fd00::")],
+    ),
+    "too few addresses, in words": (
+        ["a 1 nodes: 3, pods: 10.1.0.0/24"],
+        "",
+        [("range-too-small", 6, "has 1 block /24 for nodes, and 3 nodes need 3")],
+    ),
+    "many clusters with too many pods": (
+        ["a 1 podsPerNode: 300", "b 2 podsPerNode: 300", "c 3 podsPerNode: 300"],
+        PLAIN,
+        [("node-block-too-small", 8, "for pods in 'a' (as in 2 more), and 300 pods are wanted")],
+    ),
+    "a default of nobody who has asked": (
+        ["a 1 nodes: 9, provider: aws", "b 2 nodes: 9, provider: aws"],
+        "    pods: {supernets: [10.100.0.0/20]}\n    services: {supernets: [10.200.0.0/20]}\n",
+        [("address-space-full", 10, "the pods of 'b'"), ("address-space-full", 10, "the services of 'b'")],
+    ),
     "too few blocks": (
         ["a 1 nodes: 30, growth: 3, pods: 10.1.0.0/18"],
         "",

@@ -51,6 +51,19 @@ REFUSED: dict[str, tuple[list[str], str, list[str]]] = {
         "    pods: {supernets: [10.0.0.0/24], nodeMask: 8}\n",
         ["write `nodeMask: 25` in `addressing.pods`, and add 10.0.2.0/23 to"],
     ),
+    "smaller blocks alone": (
+        ["a 1", "b 2"],
+        "    pods: {supernets: [10.0.0.0/10], nodeMask: 9}\n",
+        ["or write `nodeMask: 25` in `addressing.pods`"],
+    ),
+    "more than there is": (
+        ["a 1 nodes: 100000, growth: 1000"],
+        "    pods: {supernets: [10.0.0.0/10]}\n",
+        [
+            "no range for the pods of 'a': it needs 34,359,738,368 addresses for 100000000 nodes",
+            "IPv4 has no",
+        ],
+    ),
     "counted": (
         [f"c{number} {number}" for number in range(1, 10)],
         "    nodes: {supernets: [10.0.0.0/26]}\n",
@@ -72,6 +85,18 @@ REFUSED: dict[str, tuple[list[str], str, list[str]]] = {
         ["needs a /23 for 3 nodes × 112 addresses", "write 10.0.0.0/23 for 10.0.0.0/24"],
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "supernet", ["169.254.0.0/16", "0.0.0.0/8", "224.0.0.0/8", "8.8.8.0/24", "9.9.9.0/32"]
+)
+def test_no_change_takes_space_of_somebody_else(supernet: str) -> None:
+    source = parse("a 1 nodes: 300", addressing=f"    pods: {{supernets: [{supernet}]}}\n")
+    [found] = [each for each in addresses.plan(source).findings if each.code == "address-space-full"]
+
+    assert f"for {supernet}" not in found.remedy
+    assert "add 10.0.0.0/15" in found.remedy
+    assert "/32" not in found.remedy
 
 
 @pytest.mark.parametrize("case", REFUSED)

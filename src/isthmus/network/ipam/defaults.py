@@ -153,8 +153,8 @@ def _unsaid(
     flat: space.Space | None = None
     for each in clusters:
         who, defaults = SERVICES.get(each.cluster.provider, ("", ())) if each.cluster.provider else ("", ())
-        if each.services or not defaults:
-            continue
+        if each.services or not defaults or ranges.supernets(known.spec.addressing, Role.SERVICES):
+            continue  # a supernet that is full has been told
         if flat is None:
             flat = space.of(one for other in clusters for one in (*other.pods, *other.nodes))
         for range_ in map(prefix.parse, defaults):
@@ -178,6 +178,8 @@ def _unsaid_pods(
     network = known.spec.network
     if network is None or network.cni is not datapath.Cni.CILIUM:
         return
+    if ranges.supernets(known.spec.addressing, Role.PODS):
+        return  # a supernet that is full has been told
     for ipam, (who, text) in PODS.items():
         loose = [each.cluster for each in clusters if not each.pods and provider.ipam(each.cluster) is ipam]
         if loose and len(clusters) > 1:
@@ -185,8 +187,8 @@ def _unsaid_pods(
             yield places.finding(
                 places.of(loose[0], "pods"),
                 code="default-range-overlaps",
-                message=f"'{loose[0].name}'{more} has no pods range, and {who} takes {text} in every "
-                "cluster, so pods of two clusters would have the same addresses",
+                message=f"'{loose[0].name}'{more} {'have' if more else 'has'} no pods range, and {who} takes "
+                f"{text} in every cluster, so pods of two clusters would have the same addresses",
                 remedy="write `addressing.pods`, or pin `pods` in each cluster",
                 severity=WARNING,
                 cluster=loose[0].name,

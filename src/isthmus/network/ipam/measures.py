@@ -22,7 +22,10 @@ Named = tuple["fleet.Fleet", str]
 
 
 def wider(known: fleet.Fleet, role: ranges.Role, index: int, by: int) -> fleet.Fleet | None:
-    """Return the Fleet with one supernet of a role so many bits larger, if that stays its own space."""
+    """Return the Fleet with one supernet of a role so many bits larger, if that stays its own space.
+
+    Public IPv4 space beside what the Fleet has is somebody else's.
+    """
     all_ = ranges.supernets(known.spec.addressing, role)
     old = all_[index]
     if old.length - by < 1:
@@ -33,7 +36,8 @@ def wider(known: fleet.Fleet, role: ranges.Role, index: int, by: int) -> fleet.F
     others.remove(old)
     is_own = any(prefix.contains(own, new) for own in provider.OWN)
     was_own = any(prefix.contains(own, old) for own in provider.OWN)
-    if any(prefix.overlap(new, each) for each in others) or (was_own and not is_own):
+    others += [prefix.parse(text) for text, _ in prefix.RESERVED]
+    if any(prefix.overlap(new, each) for each in others) or (not is_own and (was_own or not new.is_v6)):
         return None
     texts = [*map(str, all_[:index]), str(new), *map(str, all_[index + 1 :])]
     return _addressing(known, role, supernets=tuple(texts))

@@ -151,7 +151,7 @@ def _collision(
     return places.finding(
         places.of(second.cluster, second.role.field),
         code="services-overlap" if roles == {ranges.Role.SERVICES} else "ranges-overlap",
-        message=f"{second} overlaps {first} ({at}): {why}",
+        message=f"{second}, overlaps {first} ({at}): {why}",
         remedy=f"pin another range, or take `{second.role.field}` out and let the plan give one",
         severity=severity,
         cluster=second.cluster.name,
@@ -174,11 +174,10 @@ def _closed(known: fleet.Fleet, held: Sequence[Held], places: place.Places) -> I
     for each in filter(_is_pinned, held):
         for closed, why in shut:
             if prefix.overlap(each.range, closed):
-                what = f"{closed} {why}" if why.startswith("is") else f"{closed}, which {why}"
                 yield places.finding(
                     places.of(each.cluster, each.role.field),
                     code="range-avoided" if "avoids" in why else "range-reserved",
-                    message=f"{each} overlaps {what}",
+                    message=f"{each}, overlaps {closed}, which {why}",
                     remedy=f"pin another range, or take `{each.role.field}` out and let the plan give one",
                     cluster=each.cluster.name,
                 )

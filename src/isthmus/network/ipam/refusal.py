@@ -57,8 +57,11 @@ def _message(known: fleet.Fleet, shares: Sequence[give.Share], share: give.Share
         each for each in ranges.supernets(known.spec.addressing, share.role) if each.bits == share.bits
     ]
     names = ", ".join(map(str, supernets))
-    start = f"no free /{miss.wanted.length} for the {share.role.value} of '{miss.cluster.name}'{others}"
     need = f"it {_need(known, miss.cluster, share)}"
+    whom = f"for the {share.role.value} of '{miss.cluster.name}'{others}"
+    if miss.wanted.size > 1 << share.bits:
+        return f"no range {whom}: {need}, and IPv{4 if share.bits == 32 else 6} has no such range at all"
+    start = f"no free /{miss.wanted.length} {whom}"
     if miss.wanted.size > max(each.size for each in supernets):
         return f"{start}: {need}, and that is larger than {names}"
     left = prefix.Prefix(miss.wanted.first, miss.largest).length if miss.largest else None
@@ -72,18 +75,22 @@ def _need(known: fleet.Fleet, cluster: fleet.Cluster, share: give.Share) -> str:
     """Return `needs a /17 for 90 nodes × /24`."""
     addressing, bits = known.spec.addressing, share.bits
     size = ranges.wanted(addressing, cluster, share.role, bits)
-    length = bits - size.bit_length() + 1
+    length = f"/{bits - size.bit_length() + 1}" if size <= 1 << bits else f"{size:,} addresses"
     planned = f"{ranges.planned_nodes(cluster)} nodes"
     if share.role is ranges.Role.SERVICES:
-        return f"needs a /{length}"
+        return f"needs {_a(length)}"
     if share.role is ranges.Role.NODES:
-        return f"needs a /{length} for {planned}"
+        return f"needs {_a(length)} for {planned}"
     stated = ranges.node_mask(addressing, bits)
     if provider.in_vpc(cluster):
         each = f"{provider.per_node(cluster, bits, stated)} addresses"
     else:
         each = f"/{provider.mask(cluster, bits, stated)}"
-    return f"needs a /{length} for {planned} × {each}"
+    return f"needs {_a(length)} for {planned} × {each}"
+
+
+def _a(amount: str) -> str:
+    return f"a {amount}" if amount.startswith("/") else amount
 
 
 def _holders(
@@ -245,13 +252,16 @@ def _another(known: fleet.Fleet, share: give.Share) -> Iterator[Change]:
 
 
 def _longest(known: fleet.Fleet, share: give.Share) -> Iterator[Change]:
-    """Yield the smallest blocks that hold what a node wants, and one more supernet that holds them all."""
+    """Yield the smallest blocks that hold what a node wants, with one more supernet where they need it."""
     longer = next(filter(None, (_mask(known, share, by) for by in range(share.bits, 0, -1))), None)
     if longer is None:
         return
     tight = next(
         each for each in give.shares(longer.fleet) if (each.role, each.bits) == (share.role, share.bits)
     )
+    if not tight.missed:
+        yield longer
+        return
     for each in _another(longer.fleet, tight):
         yield Change(f"{longer.text}, and {each.text}", each.fleet)
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from isthmus.address import prefix
 from isthmus.model import finding
 from isthmus.network.ipam import provider, ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from isthmus.model import fleet
     from isthmus.network import place
 
 SERVICE_BITS: Final = 4
 """A service range has 16 addresses: DNS takes the tenth (kubeadm, MinimumAddressesInServiceSubnet)."""
+
+
+OWN: Final = {32: "10.0.0.0/8", 128: "fd00::/8"}
+"""Private space by bits of the family (RFC 1918, RFC 4193)."""
 
 
 def supernets(known: fleet.Fleet, places: place.Places) -> Iterator[finding.Finding]:
@@ -30,14 +34,25 @@ def supernets(known: fleet.Fleet, places: place.Places) -> Iterator[finding.Find
             yield from _foreign(each, (*path, index), places)
             for other, owner in first:
                 if prefix.overlap(each, other):
+                    message, remedy = _overlap(each, role, other, owner)
                     yield places.finding(
-                        (*path, index),
-                        code="supernets-overlap",
-                        message=f"{each} for {role.value} overlaps {other} for {owner.value}",
-                        remedy="give each role address space of its own",
+                        (*path, index), code="supernets-overlap", message=message, remedy=remedy
                     )
             first.append((each, role))
         yield from _masks(addressing, role, places)
+
+
+def _overlap(
+    each: prefix.Prefix, role: ranges.Role, other: prefix.Prefix, owner: ranges.Role
+) -> tuple[str, str]:
+    """Return what is wrong with a supernet that overlaps one before it, and what to do."""
+    if role is not owner:
+        message = f"{each} for {role.value} overlaps {other} for {owner.value}"
+        return message, "give each role address space of its own"
+    if each == other:
+        return f"{each} stands twice in the supernets of {role.value}", "take one of them out"
+    small, large = sorted((each, other), key=lambda one: one.size)
+    return f"{small} is a part of {large}, and both are for {role.value}", f"take {small} out"
 
 
 def _foreign(each: prefix.Prefix, path: place.Path, places: place.Places) -> Iterator[finding.Finding]:
@@ -48,7 +63,7 @@ def _foreign(each: prefix.Prefix, path: place.Path, places: place.Places) -> Ite
                 path,
                 code="range-reserved",
                 message=f"{each} is in {text}, which is reserved ({why})",
-                remedy="write address space of your own, for example from 10.0.0.0/8",
+                remedy=f"write address space of your own, for example from {OWN[each.bits]}",
             )
             return
     if not each.is_v6 and not any(prefix.contains(own, each) for own in provider.OWN):
@@ -114,14 +129,19 @@ def clusters(known: fleet.Fleet, places: place.Places) -> Iterator[finding.Findi
     addressing = known.spec.addressing
     families = ranges.families(addressing, ranges.Role.PODS)
     masks = {bits: ranges.node_mask(addressing, bits) for bits in (32, 128)}
+    crowded: dict[Crowd, list[fleet.Cluster]] = {}
     for each in known.clusters:
         pinned = {pods.bits: pods for pods in ranges.pinned(each, ranges.Role.PODS)}
         for bits in sorted({*families, *pinned}):
             if masks[bits] > bits:
                 continue  # told with the supernets
-            yield from _per_node(each, masks[bits], bits, places)
+            if each.pods_per_node > (usable := provider.usable(each, bits, masks[bits])):
+                crowd = Crowd(provider.mask(each, bits, masks[bits]), bits, usable, each.pods_per_node)
+                crowded.setdefault(crowd, []).append(each)
             if bits in pinned:
                 yield from _nodes_fit(each, pinned[bits], masks[bits], places)
+    for crowd, there in crowded.items():
+        yield _crowded(crowd, there, masks[crowd.bits], places)
     for each in known.clusters:
         yield from _pinned_nodes(each, places)
         yield from _pinned_services(each, places)
@@ -134,7 +154,7 @@ def _pinned_nodes(each: fleet.Cluster, places: place.Places) -> Iterator[finding
             yield places.finding(
                 places.of(each, "nodeRange"),
                 code="range-too-small",
-                message=f"{nodes} has {nodes.size} addresses, and {_planned(each)} need "
+                message=f"{nodes} has {_count(nodes.size, 'address')}, and {_planned(each)} need "
                 f"{planned} and {kept} that clouds keep",
                 remedy="pin a larger range, or plan for fewer nodes or less growth",
                 cluster=each.name,
@@ -147,27 +167,42 @@ def _pinned_services(each: fleet.Cluster, places: place.Places) -> Iterator[find
             yield places.finding(
                 places.of(each, "services"),
                 code="range-too-small",
-                message=f"{services} has {services.size} addresses, and the tenth is that of DNS",
+                message=f"{services} has {_count(services.size, 'address')}, and the tenth is that of DNS",
                 remedy=f"pin a /{services.bits - SERVICE_BITS} or larger",
                 cluster=each.name,
             )
 
 
-def _per_node(each: fleet.Cluster, mask: int, bits: int, places: place.Places) -> Iterator[finding.Finding]:
-    usable = provider.usable(each, bits, mask)
-    if each.pods_per_node <= usable:
-        return
-    length = provider.mask(each, bits, mask)
-    fitting = bits - prefix.covering(each.pods_per_node + prefix.NETWORK_AND_BROADCAST).bit_length() + 1
-    field = "nodeMask" if bits == 32 else "nodeMaskV6"
+class Crowd(NamedTuple):
+    """Nodes whose block is too small for their pods: its length, its usable addresses, the pods."""
+
+    length: int
+    bits: int
+    usable: int
+    pods: int
+
+
+def _crowded(
+    crowd: Crowd, there: Sequence[fleet.Cluster], mask: int, places: place.Places
+) -> finding.Finding:
+    wanted = prefix.covering(crowd.pods + prefix.NETWORK_AND_BROADCAST)
+    field = "nodeMask" if crowd.bits == 32 else "nodeMaskV6"
+    fitting = crowd.bits - wanted.bit_length() + 1
     change = f"write `{field}: {fitting}` before the first cluster is built, or fewer podsPerNode"
-    yield places.finding(
-        places.of(each, "podsPerNode"),
+    others = f" (as in {len(there) - 1} more)" * (len(there) > 1)
+    return places.finding(
+        places.of(there[0], "podsPerNode"),
         code="node-block-too-small",
-        message=f"a node's /{length} has {usable} addresses, and {each.pods_per_node} pods are wanted",
-        remedy=change if length == mask else f"write `podsPerNode: {usable}` or less",
-        cluster=each.name,
+        message=f"a node's /{crowd.length} has {_count(crowd.usable, 'address')} for pods in "
+        f"'{there[0].name}'{others}, and {crowd.pods} pods are wanted",
+        remedy=change if crowd.length == mask else f"write `podsPerNode: {crowd.usable}` or less",
+        cluster=there[0].name if len(there) == 1 else None,
     )
+
+
+def _count(count: int, what: str) -> str:
+    plural = f"{what}es" if what.endswith("s") else f"{what}s"
+    return f"{count} {what if count == 1 else plural}"
 
 
 def _nodes_fit(
@@ -188,17 +223,19 @@ def _nodes_fit(
     if room >= planned:
         return
     length = pods.bits - provider.pods_range(each, planned, pods.bits, mask).bit_length() + 1
-    what = f"blocks /{provider.mask(each, pods.bits, mask)} for nodes"
+    what = f"{_count(room, 'block')} /{provider.mask(each, pods.bits, mask)} for nodes"
     if provider.in_vpc(each):
-        what = f"times the {provider.per_node(each, pods.bits, mask)} addresses that a node's pods take"
+        what = (
+            f"{room} times the {provider.per_node(each, pods.bits, mask)} addresses that a node's pods take"
+        )
     yield places.finding(
         places.of(each, "pods"),
         code="range-too-small",
-        message=f"{pods} has {room} {what}, and {_planned(each)} need {planned}",
+        message=f"{pods} has {what}, and {_planned(each)} need {planned}",
         remedy=f"pin a /{length} or larger, or plan for fewer nodes or less growth",
         cluster=each.name,
     )
 
 
 def _planned(each: fleet.Cluster) -> str:
-    return f"{each.nodes} nodes × growth {each.growth:g}"
+    return _count(each.nodes, "node") + f" × growth {each.growth:g}" * (each.growth > 1)

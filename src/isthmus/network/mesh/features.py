@@ -54,7 +54,7 @@ def findings(
     if len(here) > 1:
         yield from _features(known, here, places)
         yield from _exposure(known, here, places)
-        yield from _managed(known, places)
+        yield from _managed(known, here, places)
     yield from _native(known, here, places, given)
 
 
@@ -98,9 +98,18 @@ def _exposure(
             )
 
 
-def _managed(known: fleet.Fleet, places: place.Places) -> Iterator[finding.Finding]:
+def _managed(
+    known: fleet.Fleet, here: Sequence[settings.Cilium], places: place.Places
+) -> Iterator[finding.Finding]:
     for provider, words in MANAGED.items():
-        there = alike.which(known, [each.provider is provider for each in known.clusters])
+        there = alike.which(
+            known,
+            [
+                # That pods of CNI Overlay cannot be reached says the same, and louder.
+                each.provider is provider and own.ipam is not datapath.Ipam.AKS_OVERLAY
+                for each, own in zip(known.clusters, here, strict=True)
+            ],
+        )
         if there:
             yield places.finding(
                 places.of(known.clusters[there[0]], "provider"),
@@ -137,8 +146,8 @@ def _native(
         path,
         code="native-routing",
         message="with native routing the network itself must carry pod addresses between all clusters; "
-        f"{' and '.join(map(str, spans))} covers them (`ipv4NativeRoutingCIDR` and that of IPv6), and beyond "
-        "it pods appear with a node's address",
+        f"{' and '.join(map(str, spans))} {'cover' if len(spans) > 1 else 'covers'} them ({_names(spans)}), "
+        "and beyond pods appear with a node's address",
         remedy="make the pod ranges routable (alias IPs, ENI, BGP), and open all pod ports between clusters",
         severity=finding.Severity.INFO,
     )
@@ -152,6 +161,10 @@ def _native(
                 remedy="take pod ranges from one private range (10.0.0.0/8), or use `routing: tunnel`",
                 severity=finding.Severity.WARNING,
             )
+
+
+def _names(spans: Sequence[prefix.Prefix]) -> str:
+    return " and ".join(f"`ipv{6 if each.is_v6 else 4}NativeRoutingCIDR`" for each in spans)
 
 
 INSIDE: Final = tuple(
