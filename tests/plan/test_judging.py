@@ -40,6 +40,16 @@ CASES: dict[str, tuple[list[str], str, list[tuple[str, int, str]]]] = {
         "",
         [("ranges-overlap", 7, "fd00::/48")],
     ),
+    "pods of two families": (
+        ["a 1 pods: 'fd00::/48'", "b 2 pods: 10.1.0.0/16", "c 3 pods: 10.2.0.0/16"],
+        "",
+        [("families-apart", 6, "the pods of 'a' have IPv6 alone and those of 'b' IPv4 alone")],
+    ),
+    "pods of one family and of both": (
+        ["a 1 pods: 'fd00::/48,10.3.0.0/16'", "b 2 pods: 10.1.0.0/16", "c 3 pods: 'fd01::/48'"],
+        "",
+        [("families-apart", 7, "give the pods of both IPv6")],
+    ),
     "avoided": (
         ["a 1 pods: 172.17.0.0/16"],
         "    avoid: [172.16.0.0/12]\n",

@@ -64,10 +64,8 @@ def test_pods_get_what_headers_leave(underlay: int, expected: list[int]) -> None
     [("1.18", 80), ("1.19.0", 80), ("1.19.4", 80), ("1.19.5", 95), ("1.19", 95), ("1.20", 95), (None, 95)],
 )
 def test_wireguard_costs_more_since_a_version(version: str | None, overhead: int) -> None:
-    path = settings.datapath_of(
-        datapath.Network(
-            routing=datapath.Routing.NATIVE, encryption=datapath.Encryption.WIREGUARD, version=version
-        )
+    path = settings.Datapath(
+        routing=datapath.Routing.NATIVE, encryption=datapath.Encryption.WIREGUARD, version=version
     )
     assert overheads.size(path) == overhead
 
@@ -277,6 +275,13 @@ STATED = st.lists(
 )
 
 
+def test_of_two_paths_that_are_as_near_the_first_counts() -> None:
+    stated = [between("a", "r", mtu=1280), between("b", "r", mtu=1281)]
+    for names in (("a", "b"), ("b", "a")):
+        found = meshes.paths(*(f"{each} region: r" for each in names), paths=stated).pairs
+        assert [each.underlay_mtu for each in found if len(set(each.between)) == 2] == [1280]
+
+
 @given(one=ENDS, other=ENDS, stated=STATED)
 def test_a_pair_is_the_same_from_both_sides(one: str, other: str, stated: list[Json]) -> None:
     here = meshes.paths(f"a {one}", f"b {other}", paths=stated)
@@ -305,6 +310,29 @@ def test_pairs_are_all_pairs(size: int, kinds: int) -> None:
     names = [each.split()[0] for each in clusters]
     assert [each.between for each in found.pairs] == list(itertools.combinations(names, 2))
     assert all(each.underlay_mtu <= 1400 + kinds for each in found.pairs)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "network", "expected"),
+    [
+        ({"supernets": ["fd00:3::/48"]}, {}, 1430),
+        ({"supernets": ["10.64.0.0/16", "fd00:3::/48"]}, {}, 1450),
+        ({"supernets": ["fd00:3::/48"]}, {"underlay": "ipv4"}, 1450),
+        ({"supernets": ["10.64.0.0/16"]}, {}, 1450),
+    ],
+)
+def test_the_underlay_is_of_ipv6_where_nodes_have_nothing_else(
+    nodes: Json, network: Json, expected: int
+) -> None:
+    found = meshes.paths("a", "b", addressing={"nodes": nodes}, network=network)
+    assert found.pairs[0].pod_mtu == expected
+    assert found.cost is not None
+    assert found.cost.size == 1500 - expected
+
+
+def test_a_pinned_node_range_says_the_underlay_too() -> None:
+    found = meshes.paths("a nodeRange: 'fd00::/64'", "b nodeRange: 'fd01::/64'")
+    assert found.pairs[0].pod_mtu == 1430
 
 
 # --- what is wrong -------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ CLOUDS = (
     "far 3 provider: azure",
     "home 4 provider: kubeadm",
 )
-TRICKY = 'CQL "native" | ${x} %{y}\\n# end <b>'
+TRICKY = 'CQL "native" | ${x} %{y}; # end <b>'
 APP = f"""\
 ---
 apiVersion: isthmus.dev/v1alpha1

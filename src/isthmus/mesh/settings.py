@@ -70,10 +70,30 @@ def states_network(known: fleet.Fleet) -> bool:
     return known.spec.network is not None or any(each.network is not None for each in known.clusters)
 
 
-def datapath_of(network: datapath.Network | None) -> Datapath:
+def datapath_of(known: fleet.Fleet) -> Datapath:
     """Return the datapath that a Fleet states for all its clusters."""
-    base = network or datapath.Network()
-    return Datapath(base.routing, base.encapsulation, base.underlay, base.encryption, base.version)
+    base = known.spec.network or datapath.Network()
+    family = base.underlay or _of_nodes(known, known.clusters[0])
+    return Datapath(base.routing, base.encapsulation, family, base.encryption, base.version)
+
+
+def underlay(known: fleet.Fleet, cluster: fleet.Cluster) -> datapath.Underlay:
+    """Return the family of addresses that nodes reach one another by.
+
+    Where nobody says, it is IPv6 for nodes that have nothing else: Cilium prefers IPv4 where there are both
+    (1.20 `underlayProtocol: auto`).
+    """
+    own = cluster.network.underlay if cluster.network else None
+    stated = known.spec.network.underlay if known.spec.network else None
+    return own or stated or _of_nodes(known, cluster)
+
+
+def _of_nodes(known: fleet.Fleet, cluster: fleet.Cluster) -> datapath.Underlay:
+    addressing = known.spec.addressing
+    ranges = [*(cluster.node_range or ())]
+    ranges += addressing.nodes.supernets if addressing and addressing.nodes else ()
+    alone = bool(ranges) and all(":" in each for each in ranges)
+    return datapath.Underlay.IPV6 if alone else datapath.Underlay.IPV4
 
 
 def cilium(known: fleet.Fleet, cluster: fleet.Cluster) -> Cilium:
@@ -81,7 +101,13 @@ def cilium(known: fleet.Fleet, cluster: fleet.Cluster) -> Cilium:
     base, own = known.spec.network or datapath.Network(), cluster.network
     default = datapath.IPAM.get(cluster.provider) if cluster.provider else None
     return Cilium(
-        datapath=Datapath(*(_one(own, base, field) for field in Datapath._fields)),
+        datapath=Datapath(
+            routing=_one(own, base, "routing"),
+            encapsulation=_one(own, base, "encapsulation"),
+            underlay=underlay(known, cluster),
+            encryption=_one(own, base, "encryption"),
+            version=_one(own, base, "version"),
+        ),
         mtu=_one(own, base, "mtu"),
         max_connected_clusters=_one(own, base, "max_connected_clusters"),
         exposure=_one(own, base, "exposure"),

@@ -85,13 +85,16 @@ class Exposure(StrEnum):
 
 
 class Network(types.Value):
-    """The datapath, the same in every cluster of a mesh; without `mtu` the plan computes it."""
+    """The datapath, the same in every cluster of a mesh; without `mtu` the plan computes it.
+
+    Without `underlay` it follows from the nodes' addresses.
+    """
 
     cni: Cni = Cni.CILIUM
     version: types.Minor | None = None
     routing: Routing = Routing.TUNNEL
     encapsulation: Encapsulation = Encapsulation.VXLAN
-    underlay: Underlay = Underlay.IPV4
+    underlay: Underlay | None = None
     encryption: Encryption = Encryption.NONE
     mtu: types.Mtu | None = None
     max_connected_clusters: Annotated[types.Count, pydantic.Field(ge=1, le=511)] = 255

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from isthmus.address import prefix
+from isthmus.mesh import settings
 from isthmus.model import datapath, finding
 from isthmus.network.ipam import provider, ranges
 
@@ -21,6 +22,9 @@ AKS_RESERVED: Final = tuple(
     prefix.parse(text) for text in ("169.254.0.0/16", "172.30.0.0/16", "172.31.0.0/16", "192.0.2.0/24")
 )
 """AKS refuses them for services, pods and nodes (configure-azure-cni, "Prerequisites")."""
+
+
+V: Final = ("IPv4", "IPv6")
 
 
 def findings(
@@ -37,6 +41,8 @@ def findings(
         yield from _services(each, places)
         yield from _reserved(each, places)
     yield from _fixed_masks(known, places)
+    if settings.uses_cilium(known):
+        yield from _strangers(clusters, places)
 
 
 def _families(known: fleet.Fleet, each: ranges.Ranges, places: place.Places) -> Iterator[finding.Finding]:
@@ -51,17 +57,37 @@ def _families(known: fleet.Fleet, each: ranges.Ranges, places: place.Places) -> 
             remedy=f"give pods {family} too, or take it from the services",
             cluster=each.cluster.name,
         )
-    stated = each.cluster.network.underlay if each.cluster.network else None
-    stated = stated or (known.spec.network.underlay if known.spec.network else None)
-    wanted = {datapath.Underlay.IPV4: 32, datapath.Underlay.IPV6: 128}
-    if stated is datapath.Underlay.IPV6 and nodes and wanted[stated] not in nodes:
+    underlay = settings.underlay(known, each.cluster)
+    is_v6 = underlay is datapath.Underlay.IPV6
+    if settings.uses_cilium(known) and nodes and (128 if is_v6 else 32) not in nodes:
+        family, other = ("IPv6", "ipv4") if is_v6 else ("IPv4", "ipv6")
         yield places.finding(
             places.of(each.cluster, "nodeRange"),
             code="wrong-family",
-            message=f"the underlay is IPv6 and the nodes of '{each.cluster.name}' are "
+            message=f"the underlay is {family} and the nodes of '{each.cluster.name}' are "
             f"{each.text(ranges.Role.NODES)}",
-            remedy="give nodes an IPv6 range or supernet, or write `underlay: ipv4`",
+            remedy=f"give nodes an {family} range or supernet, or write `underlay: {other}`",
             cluster=each.cluster.name,
+        )
+
+
+def _strangers(clusters: Sequence[ranges.Ranges], places: place.Places) -> Iterator[finding.Finding]:
+    """Yield clusters whose pods have no family of addresses in common with those of the others."""
+    families = {
+        each.cluster.name: {"IPv6" if one.is_v6 else "IPv4" for one in each.pods} for each in clusters
+    }
+    alone = {family: [each for each in clusters if families[each.cluster.name] == {family}] for family in V}
+    few, many = sorted(alone.values(), key=len)
+    if few and many:
+        first, other = few[0].cluster, many[0].cluster
+        more = f" (and {len(few) - 1} more)" * (len(few) > 1)
+        yield places.finding(
+            places.of(first, "pods"),
+            code="families-apart",
+            message=f"the pods of '{first.name}'{more} have {min(families[first.name])} alone and those of "
+            f"'{other.name}' {min(families[other.name])} alone, so neither reaches the other",
+            remedy=f"give the pods of both {min(families[other.name])}, or make two Fleets",
+            cluster=first.name if len(few) == 1 else None,
         )
 
 

@@ -84,7 +84,7 @@ def paths(known: fleet.Fleet, places: place.Places) -> Paths:
         pairs=pairs,
         smallest=smallest,
         fleet_mtu=(network and network.mtu) or smallest,
-        cost=overheads.cost(settings.datapath_of(network)),
+        cost=overheads.cost(settings.datapath_of(known)),
         findings=(*strange, *work.findings(places)),
     )
 

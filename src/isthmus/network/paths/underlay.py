@@ -64,11 +64,14 @@ class Underlay:
         return End(name, region, cluster.provider, cluster.mtu)
 
     def stated(self, one: End, other: End) -> int | None:
-        """Return the index of the path that the Fleet states; clusters come before regions."""
-        for first, second in _names(one, other):
-            found = self._index.get(key(first, second))
-            if found is not None:
-                return found
+        """Return the index of the path that the Fleet states; clusters come before regions.
+
+        Of two that are as near, `a` to the region of `b` and `b` to that of `a`, the first one counts.
+        """
+        for pairs in _names(one, other):
+            found = [self._index[each] for each in pairs if each in self._index]
+            if found:
+                return min(found)
         return None
 
     def between(self, one: End, other: End) -> Leg:
@@ -92,15 +95,14 @@ class Underlay:
         return _usual(one, other, one_region=one_region)
 
 
-def _names(one: End, other: End) -> Iterator[Ends]:
+def _names(one: End, other: End) -> Iterator[list[Ends]]:
+    """Yield what a path between two ends may be called, the nearest first."""
     if one.name and other.name:
-        yield one.name, other.name
-    if one.name and other.region:
-        yield one.name, other.region
-    if one.region and other.name:
-        yield one.region, other.name
+        yield [key(one.name, other.name)]
+    mixed = ((one.name, other.region), (other.name, one.region))
+    yield [key(name, region) for name, region in mixed if name and region]
     if one.region and other.region:
-        yield one.region, other.region
+        yield [key(one.region, other.region)]
 
 
 def _bounded(leg: Leg, one: End, other: End) -> Leg:
