@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from isthmus.address import prefix, space
 from isthmus.model import datapath, finding
-from isthmus.network.ipam import provider, ranges
+from isthmus.network.ipam import measures, provider, ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -134,10 +134,27 @@ def _met(
         places.of(cluster, role.field),
         code="range-in-use-by-default",
         message=f"{given}, the {role.value} of '{cluster.name}'{more}, overlaps {range_}: {habit.why}",
-        remedy=f"add {range_} to `addressing.avoid`, and pin another range where one is pinned",
+        remedy=_remedy(known, [role for _, role, _ in met], range_),
         severity=habit.severity,
         cluster=cluster.name if len(met) == 1 else None,
     )
+
+
+def _remedy(known: fleet.Fleet, roles: Sequence[Role], range_: prefix.Prefix) -> str:
+    """Return what to do: to avoid a range is of no use to a role that has no other space."""
+    moved: list[str] = []
+    outside = [str(range_), *(each.text for each in HABITS)]
+    for role in dict.fromkeys(roles):
+        supernets = [
+            each for each in ranges.supernets(known.spec.addressing, role) if each.bits == range_.bits
+        ]
+        if supernets and all(prefix.contains(range_, each) for each in supernets):
+            known, texts = measures.elsewhere(known, role, supernets, outside)
+            moved.append(f"`addressing.{role.value}.supernets: [{texts}]`")
+    if not moved:
+        return f"add {range_} to `addressing.avoid`, and pin another range where one is pinned"
+    other = " and ".join(moved)
+    return f"take space outside of it, for example {other}, and pin another range where one is pinned"
 
 
 def _is_avoided(known: fleet.Fleet, range_: prefix.Prefix) -> bool:

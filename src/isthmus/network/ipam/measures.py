@@ -12,7 +12,7 @@ from isthmus.address import pool, prefix, space
 from isthmus.network.ipam import provider, ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from isthmus.model import fleet
 
@@ -51,6 +51,19 @@ def another(known: fleet.Fleet, role: ranges.Role, bits: int, size: int) -> Name
         if found is not None:
             return with_supernet(known, role, found), str(found)
     return None
+
+
+def elsewhere(
+    known: fleet.Fleet, role: ranges.Role, supernets: Sequence[prefix.Prefix], outside: Sequence[str]
+) -> Named:
+    """Return the Fleet with other space of that size for the supernets of a role, as far as there is any."""
+    addressing = known.spec.addressing
+    assert addressing is not None
+    avoid = (*addressing.avoid, *outside)
+    changed = _spec(known, addressing=addressing.model_copy(update={"avoid": avoid}))
+    size = prefix.covering(sum(each.size for each in supernets))
+    found = another(changed, role, supernets[0].bits, size)
+    return found or (changed, "...")
 
 
 def with_supernet(known: fleet.Fleet, role: ranges.Role, more: prefix.Prefix) -> fleet.Fleet:

@@ -138,7 +138,7 @@ def _unknown_versions(
             code="cilium-version-unknown",
             message=f"the rules of Cilium {unknown[indexes[0]]} are not known here, so those of "
             f"1.{versions.OLDEST} and newer are held against it",
-            remedy=f"write a version from 1.{versions.OLDEST} on",
+            remedy=f"write the version of Cilium, 1.{versions.OLDEST} or a later 1.x",
             severity=finding.Severity.WARNING,
             cluster=stated.only(known, indexes) if path[1] == "clusters" else None,
         )

@@ -36,7 +36,7 @@ class Link(NamedTuple):
 
 
 def stated(known: fleets.Fleet, places: place.Places) -> Iterator[finding.Finding]:
-    """Yield paths that name nothing, or the same two ends again."""
+    """Yield paths that name nothing, say nothing, or have the same two ends again."""
     regions = {each.region for each in known.clusters if each.region}
     first: dict[underlay.Ends, int] = {}
     for index, path in enumerate(known.spec.paths):
@@ -48,6 +48,14 @@ def stated(known: fleets.Fleet, places: place.Places) -> Iterator[finding.Findin
                     message=f"'{name}' is neither a cluster nor the region of one",
                     remedy=f"use one of: {fleets.near(name, dict.fromkeys([*known.by_name, *regions]))}",
                 )
+        if path.mtu is None and path.via is None and path.latency is None:
+            yield places.finding(
+                (*PATHS, index),
+                code="path-says-nothing",
+                message=f"nothing is said of the path between '{path.between[0]}' and '{path.between[1]}'",
+                remedy="write its `mtu`, or what carries it (`via`), or take it out",
+                severity=finding.Severity.WARNING,
+            )
         ends = underlay.key(*path.between)
         other = first.setdefault(ends, index)
         if other != index:
