@@ -46,7 +46,10 @@ CILIUM: dict[str, Case] = {
     "ENI with a marked id": (
         ["a id: 127, network: {ipam: eni}", "b id: 128, network: {ipam: eni}"],
         {"network": {}},
-        [("cluster-id-clashes", "error", 8, "refuses id 128 with eni")],
+        [
+            ("cluster-id-clashes", "error", 8, "refuses id 128 with eni"),
+            ("ipam-needs-native-routing", "error", 7, "refuses `ipam: eni` with a tunnel"),
+        ],
     ),
     "Alibaba Cloud with a marked id": (
         ["a id: 255, network: {ipam: alibabacloud}"],

@@ -119,6 +119,12 @@ CASES: dict[str, tuple[list[Edit], str, str, list[Edit]]] = {
         "use an id from 1 to 127",
         [("id: 130", "id: 127")],
     ),
+    "ENI in a tunnel": (
+        [("region: e,", "region: e, provider: aws, network: {ipam: eni},")],
+        "ipam-needs-native-routing",
+        "write `routing: native` in `network` of the Fleet",
+        [("{version: '1.20'", "{routing: native, version: '1.20'")],
+    ),
     "maxConnectedClusters": (
         [("{version: '1.20'", "{maxConnectedClusters: 300, version: '1.20'")],
         "max-connected-clusters",

@@ -56,6 +56,24 @@ def findings(
         yield from _exposure(known, here, places)
         yield from _managed(known, here, places)
     yield from _native(known, here, places, given)
+    yield from _wrapped(known, here, places)
+
+
+def _wrapped(
+    known: fleet.Fleet, here: Sequence[settings.Cilium], places: place.Places
+) -> Iterator[finding.Finding]:
+    """Yield clusters whose pods have addresses of the VPC and a tunnel all the same."""
+    wrong = alike.which(known, [each.ipam is datapath.Ipam.ENI and each.datapath.is_tunnel for each in here])
+    if wrong:
+        yield places.finding(
+            (*places.of(known.clusters[wrong[0]], "network"), "ipam"),
+            code="ipam-needs-native-routing",
+            message=f"{alike.named(known, wrong)}: the agent refuses `ipam: eni` with a tunnel, since pods "
+            "have addresses of the VPC (cilium PR#34651)",
+            remedy="write `routing: native` in `network` of the Fleet, or `ipam: cluster-pool` in the "
+            "cluster",
+            cluster=stated.only(known, wrong),
+        )
 
 
 def _features(
