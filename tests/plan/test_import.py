@@ -472,6 +472,18 @@ def test_a_file_that_is_cut_anywhere_is_read_as_far_as_it_goes(length: int) -> N
     assert found.values.keys() <= whole.values.keys()
 
 
+def test_a_control_character_is_told_and_not_written() -> None:
+    several = json.loads(json.dumps(SEVERAL))
+    first = next(iter(several["clusters"].values()))
+    first["region"] = "us\x1f"
+
+    found = drafted(("a.tfvars.json", json.dumps(several)))
+
+    assert "value-not-written" in {each.code for each in found.findings}
+    assert found.document is not None
+    assert "\x1f" not in fleet.text(found.document, open_fields={})
+
+
 FILES = ["a.tfvars", "a.tfvars.json", "a.tfstate", "a.json", "a.yaml"]
 
 

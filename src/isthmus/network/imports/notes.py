@@ -44,6 +44,13 @@ class Notes:
         is_empty = not value.strip() if isinstance(value, str) else value in (None, ())
         if is_empty or field in self._values:
             return
+        if isinstance(value, str) and not value.isprintable():
+            self.say(
+                "value-not-written",
+                f"{source} has {_camel(field)} {ascii(value)[:60]}, with a control character in it",
+                f"write `{_camel(field)}` by hand if it matters",
+            )
+            return
         self._values[field] = value
         self._sources[field] = source
 
