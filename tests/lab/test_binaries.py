@@ -85,8 +85,8 @@ def test_without_go_the_error_says_what_to_install(nowhere: Path) -> None:
 
 
 def test_an_unknown_program_is_refused_with_those_there_are() -> None:
-    with pytest.raises(errors.InputError, match="builds no 'kubelet'") as caught:
-        binaries.family("kubelet")
+    with pytest.raises(errors.InputError, match="builds no 'dockerd'") as caught:
+        binaries.family("dockerd")
 
     assert "kube-apiserver" in caught.value.remedy
 
@@ -100,9 +100,9 @@ def test_other_pins_or_flags_give_another_cache_folder(family: binaries.Family) 
 @FAMILIES
 def test_the_sums_of_the_pins_are_complete(family: binaries.Family) -> None:
     done = subprocess.run(
-        ["go", "list", "-mod=readonly", "-deps", *family.packages.values()],
+        ["go", "list", *family.flags, "-deps", *family.packages.values()],
         cwd=family.pins,
-        env=build._environment(),
+        env=build.environment(family),
         capture_output=True,
         text=True,
         check=False,

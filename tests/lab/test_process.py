@@ -46,6 +46,20 @@ def test_a_program_runs_in_its_own_session_with_its_record_on_disk(
     assert sleeper.is_running()
 
 
+def test_a_program_keeps_no_descriptor_of_who_started_it(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)  # noqa: FBT003  # os says so; as flock(1) leaves its lock, a shell its pipe
+
+    started = _spawn(tmp_path, ["sleep", "60"])
+    os.close(writer)
+    os.set_blocking(reader, False)
+    try:
+        _until(lambda: os.read(reader, 1) == b"")  # nobody else has the other end
+    finally:
+        process.end([started], patience=0)
+        os.close(reader)
+
+
 def test_a_program_whose_record_cannot_be_written_never_runs(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file where the folder should be")
     mark = tmp_path / "ran"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isthmus.cli import output
+from isthmus.cli import lab_fault, output
 from isthmus.model import errors
 
 if TYPE_CHECKING:
@@ -21,15 +21,12 @@ if TYPE_CHECKING:
 
     from isthmus.lab import build as builds
     from isthmus.lab import labs
-    from isthmus.lab import spec as specs
 
 app = typer.Typer(no_args_is_help=True, help="Run real Kubernetes clusters on this machine.")
+app.add_typer(lab_fault.app, name="fault")
 
 LAB = "lab"
 """The name of a lab that nobody named."""
-NODES = 3
-"""Fake nodes of a cluster, at most: a lab tries behaviour, the Fleet's own numbers are for the plan."""
-
 Name = Annotated[str, typer.Option("--name", metavar="NAME", help="The lab.")]
 Bin = Annotated[
     Path | None, typer.Option("--bin", metavar="DIR", help="Take the binaries from here, build none.")
@@ -38,6 +35,7 @@ Source = Annotated[
     Path | None,
     typer.Option("--file", "-f", metavar="DIR|FILE", help="Clusters and contexts of this Fleet."),
 ]
+Profile = Annotated[str, typer.Option("--profile", help="What the clusters are made of.")]
 Form = Annotated[output.Output, typer.Option("--output", "-o", help="Form of the output.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the details of an error.")]
 
@@ -46,53 +44,75 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the details
 def build(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Programs; all of a lab, and helm, without."),
+        typer.Argument(metavar="[NAME]...", help="Programs; all of the profile, and helm, without."),
     ] = None,
+    profile: Profile = "control",
     again: Annotated[bool, typer.Option("--again", help="Build also what is there.")] = False,
     _verbose: Verbose = False,
 ) -> None:
-    """Build the lab's programs from pinned Go modules, into the cache.
+    """Build the lab's programs from pinned Go modules, into the cache, and for `network` its images.
+
+    Images are assembled from these programs and from Debian packages; that takes root on Linux.
 
     Examples:
         isthmus lab build
         isthmus lab build helm
+        isthmus lab build --profile network
     """
     from isthmus.lab import binaries
 
-    wanted = tuple(names or binaries.DEFAULT)
+    wanted = tuple(names) if names else binaries.profile(profile)
     for name in wanted:
         binaries.family(name)
-    for name, path in _ensure(wanted, None, again=again).items():
+    with_images = profile == "network" and not names
+    for name, path in _ensure(wanted, None, again=again, images=with_images).items():
         typer.echo(f"{name:<26}{path}")
 
 
 @app.command()
 def up(
     name: Name = LAB,
-    profile: Annotated[str, typer.Option("--profile", help="What the clusters are made of.")] = "control",
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="What the clusters are made of (default control).")
+    ] = None,
     clusters: Annotated[
-        int | None, typer.Option("--clusters", min=1, metavar="K", help="How many (default 3).")
+        int | None,
+        typer.Option("--clusters", min=1, metavar="K", help="How many (default 3, of network 2)."),
+    ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option(
+            "--nodes", min=1, metavar="N", help="Of each cluster, at most (default 3, of network 1)."
+        ),
     ] = None,
     source: Source = None,
     bin_folder: Bin = None,
     form: Form = output.Output.TEXT,
     _verbose: Verbose = False,
 ) -> None:
-    """Start a lab, or what of it is down, and wait until its clusters run pods.
+    """Start a lab, or what of it is down, and wait until its clusters are there.
 
     Without -f the clusters are west, east, central, c4 and so on, with contexts NAME-west and so on; with -f
     they are the Fleet's, under its contexts, with a witness if it names one.
 
+    The profile control needs no root; kwok plays nodes and pods. The profile network takes Linux and root:
+    each node is a network namespace with a real kubelet, with the addresses and MTU of the plan, and waits
+    for a CNI, which the lab does not bring.
+
     Examples:
         isthmus lab up
         isthmus lab up --name shop -f shop
+        isthmus lab up --name net --profile network --clusters 2
         isthmus lab kubeconfig --name shop > shop.kubeconfig
     """
-    from isthmus.lab import binaries, labs, status
+    from isthmus.cli import labspec
+    from isthmus.lab import labs, profiles, status
 
-    wanted = _spec(name, profile, clusters, source)
+    wanted = labspec.wanted(name, profile=profile, clusters=clusters, nodes=nodes, source=source)
     quiet = form is not output.Output.TEXT
-    _ensure(binaries.CONTROL, bin_folder)
+    kind = profiles.get(wanted)
+    kind.check()
+    _ensure(kind.programs, bin_folder, images=kind.has_images)
     began = time.monotonic()
     with _steps(quiet=quiet) as report:
         lab = labs.up(wanted, report=report, bin_folder=bin_folder)
@@ -171,43 +191,10 @@ def kubeconfig(name: Name = LAB, _verbose: Verbose = False) -> None:
     output.emit(labs.get(name).kubeconfig(), output.Output.YAML)
 
 
-def _spec(name: str, profile: str, clusters: int | None, source: Path | None) -> specs.LabSpec:
-    """Return what was asked for; a lab that exists is taken as it is when nothing was."""
-    from isthmus.lab import labs
-    from isthmus.lab import spec as specs
-
-    if source is not None and clusters is not None:
-        raise errors.InputError("--file and --clusters contradict each other", remedy="give one of them")
-    if source is not None:
-        chosen = _from_fleet(source)
-    else:
-        known = labs.find(name)
-        if known is not None and clusters is None:
-            return known.spec
-        chosen = specs.default_clusters(clusters or len(specs.DEFAULT_CLUSTERS))
-    return specs.LabSpec(name=name, profile=profile, clusters=chosen)
-
-
-def _from_fleet(source: Path) -> tuple[specs.ClusterSpec, ...]:
-    """Return the Fleet's clusters, and its witness as an API server without nodes."""
-    from isthmus.lab import spec as specs
-
-    fleet = output.load_folder(source).fleet
-    chosen = [
-        specs.ClusterSpec(
-            name=each.name, region=each.region or "", context=each.context, nodes=min(each.nodes, NODES)
-        )
-        for each in fleet.clusters
-    ]
-    if fleet.witness is not None and fleet.witness.context not in {each.context for each in chosen}:
-        taken = {each.name for each in chosen}
-        free = next(name for name in ("witness", "fleet-witness", "lab-witness") if name not in taken)
-        chosen.append(specs.ClusterSpec(name=free, context=fleet.witness.context, nodes=0))
-    return tuple(chosen)
-
-
-def _ensure(names: tuple[str, ...], folder: Path | None, *, again: bool = False) -> dict[str, Path]:
-    """Build what is missing, saying before how long that may take."""
+def _ensure(
+    names: tuple[str, ...], folder: Path | None, *, again: bool = False, images: bool = False
+) -> dict[str, Path]:
+    """Build what is missing, with images where they are asked for, saying before how long that may take."""
     from isthmus.lab import build as builds
 
     if folder is None:
@@ -217,8 +204,32 @@ def _ensure(names: tuple[str, ...], folder: Path | None, *, again: bool = False)
                 f"building {', '.join(ahead.programs)}: at most {ahead.minutes:.0f} min on two cores, "
                 "less where Go has compiled some of it before\n"
             )
+    if images:
+        _announce_images(folder, again=again)
     with _progress() as report:
-        return builds.ensure(names, folder=folder, report=report, again=again)
+        found = builds.ensure(names, folder=folder, report=report, again=again)
+        return {**found, **(_ensure_images(folder, report, again=again) if images else {})}
+
+
+def _announce_images(folder: Path | None, *, again: bool) -> None:
+    """Say which images will be made, and refuse at once where this machine cannot."""
+    from isthmus.lab.images import catalog, store
+
+    if again or store.find(folder=folder) is None:
+        store.check()
+        sys.stderr.write(
+            f"assembling images of {', '.join(catalog.NAMES)}: about {store.MINUTES:.0f} min, "
+            "with Debian packages to download\n"
+        )
+
+
+def _ensure_images(
+    folder: Path | None, report: Callable[[builds.Progress], None], *, again: bool
+) -> dict[str, Path]:
+    from isthmus.lab.images import charts, store
+
+    images = store.ensure(folder=folder, report=report, again=again)
+    return {"images": images, **{f"chart {name}": charts.folder(name) for name in charts.NAMES}}
 
 
 @contextlib.contextmanager
@@ -233,10 +244,9 @@ def _progress() -> Iterator[Callable[[builds.Progress], None]]:
             if progress.family == family and progress.what != "done" and now - at < 10:
                 return
             family, at = progress.family, now
-            count = (
-                f"{progress.family}: {progress.done}/{progress.total} packages, {progress.elapsed:.0f} s, "
-            )
-            sys.stderr.write(f"  {count if progress.family else ''}{progress.what}\n")
+            count = f"{progress.family}: {progress.done}/{progress.total} {progress.unit}"
+            where = f"{count}, {progress.elapsed:.0f} s, " if progress.family else ""
+            sys.stderr.write(f"  {where}{progress.what}\n")
             sys.stderr.flush()
 
         yield line
@@ -313,6 +323,8 @@ def _show(lab: dict[str, Any]) -> None:
         return
     rows = [_row(cluster) for cluster in lab["clusters"]]
     for line in table.columns(rows, ("cluster", "context", "server", "ready", "memory", "not running")):
+        typer.echo(f"  {line}")
+    for line in lab_fault.lines(lab["faults"]):
         typer.echo(f"  {line}")
 
 

@@ -1,7 +1,7 @@
 """Where the lab's programs come from: an explicit folder, the cache, PATH, else `build`.
 
-A program from PATH is taken only in a version that the lab was proved with. Nothing is downloaded as a
-binary.
+A program from PATH is taken only in a version that the lab was proved with, and not at all where no version
+is listed here. Nothing is downloaded as a binary.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ class Family:
     name: str
     packages: dict[str, str]
     stamps: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    static: bool = False
+    """Without C, so that a program runs in a container that holds nothing else."""
     minutes: float
     """Of two cores, when nothing is in Go's own cache."""
 
@@ -46,19 +49,37 @@ class Family:
     def flags(self) -> tuple[str, ...]:
         """The flags of `go build`."""
         stamps = "".join(f" -X {stamp}" for stamp in self.stamps)
-        return ("-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", f"-s -w{stamps}")
+        tags = ("-tags", ",".join(self.tags)) if self.tags else ()
+        return ("-mod=readonly", "-buildvcs=false", "-trimpath", *tags, "-ldflags", f"-s -w{stamps}")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The environment of `go build`."""
+        return {"CGO_ENABLED": "0"} if self.static else {}
 
     @property
     def folder(self) -> Path:
-        """The cache folder of exactly these pins and flags."""
+        """The cache folder of exactly these pins, sources of ours, flags and settings."""
         digest = hashlib.sha256()
-        files = [(self.pins / name).read_bytes() for name in ("go.mod", "go.sum")]
-        for part in (*files, *(flag.encode() for flag in self.flags)):
+        files = [path.read_bytes() for path in self._sources()]
+        settings = [f"{name}={value}" for name, value in self.settings.items()]
+        for part in (*files, *(word.encode() for word in (*self.flags, *settings))):
             digest.update(part + b"\0")
         return place.cache() / f"{self.name}-{digest.hexdigest()[:16]}"
 
+    def _sources(self) -> list[Path]:
+        names = ("*.mod", "*.sum", "*.go")
+        return sorted(path for name in names for path in self.pins.rglob(name))
+
 
 _KUBERNETES = "v1.36.3"
+_KUBERNETES_STAMPS = (
+    f"k8s.io/component-base/version.gitVersion={_KUBERNETES}",
+    "k8s.io/component-base/version.gitMajor=1",
+    "k8s.io/component-base/version.gitMinor=36",
+)
+_CILIUM = "1.20.2"
+_ISTIO = "1.31-eed52ebb66ad"  # of the branch, as Istio names what is no release
 FAMILIES = (
     Family(name="etcd", packages={"etcd": "go.etcd.io/etcd/server/v3"}, minutes=1),
     Family(
@@ -67,11 +88,7 @@ FAMILIES = (
             name: f"k8s.io/kubernetes/cmd/{name}"
             for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
         },
-        stamps=(
-            f"k8s.io/component-base/version.gitVersion={_KUBERNETES}",
-            "k8s.io/component-base/version.gitMajor=1",
-            "k8s.io/component-base/version.gitMinor=36",
-        ),
+        stamps=_KUBERNETES_STAMPS,
         minutes=7,
     ),
     Family(name="kwok", packages={"kwok": "sigs.k8s.io/kwok/cmd/kwok"}, minutes=2),
@@ -82,10 +99,110 @@ FAMILIES = (
         minutes=2,
     ),
     Family(name="helmfile", packages={"helmfile": "github.com/helmfile/helmfile"}, minutes=5),
+    # The node's programs run on the machine itself; what runs in containers has no C library around it.
+    Family(
+        name="kubelet",
+        packages={"kubelet": "k8s.io/kubernetes/cmd/kubelet"},
+        stamps=_KUBERNETES_STAMPS,
+        static=True,
+        minutes=2,
+    ),
+    Family(
+        name="containerd",
+        packages={
+            name: f"github.com/containerd/containerd/v2/cmd/{name}"
+            for name in ("containerd", "containerd-shim-runc-v2", "ctr")
+        },
+        stamps=("github.com/containerd/containerd/v2/version.Version=v2.4.2",),
+        static=True,
+        minutes=2,
+    ),
+    Family(  # without the tag seccomp: it would link libseccomp, and the lab's pods are its own
+        name="runc",
+        packages={"runc": "github.com/opencontainers/runc"},
+        stamps=("main.version=1.5.2",),
+        minutes=1,
+    ),
+    Family(
+        name="cni",
+        packages={"loopback": "github.com/containernetworking/plugins/plugins/main/loopback"},
+        static=True,
+        minutes=1,
+    ),
+    Family(
+        name="pods",
+        packages={name: f"isthmus.dev/lab/pods/{name}" for name in ("pause", "probe")},
+        static=True,
+        minutes=1,
+    ),
+    Family(name="wire", packages={"wire": "isthmus.dev/lab/wire"}, static=True, minutes=1),
+    Family(
+        name="coredns",
+        packages={"coredns": "github.com/coredns/coredns"},
+        static=True,
+        minutes=2,
+    ),
+    Family(
+        name="cilium",
+        packages={
+            name: f"github.com/cilium/cilium/{package}"
+            for name, package in (
+                ("cilium-agent", "daemon"),
+                ("cilium-operator-generic", "operator"),
+                ("clustermesh-apiserver", "clustermesh-apiserver"),
+                ("hubble-relay", "hubble-relay"),
+                ("hubble", "hubble"),
+                ("cilium-dbg", "cilium-dbg"),
+                ("cilium-cni", "plugins/cilium-cni"),
+                ("cilium-health", "cilium-health"),
+                ("cilium-health-responder", "cilium-health/responder"),
+                ("cilium-mount", "tools/mount"),
+                ("cilium-sysctlfix", "tools/sysctlfix"),
+            )
+        },
+        stamps=(f"github.com/cilium/cilium/pkg/version.ciliumVersion={_CILIUM}",),
+        tags=("ipam_provider_operator", "osusergo"),
+        static=True,
+        minutes=6,
+    ),
+    Family(
+        name="istio",
+        packages={
+            "pilot-discovery": "istio.io/istio/pilot/cmd/pilot-discovery",
+            "pilot-agent": "istio.io/istio/pilot/cmd/pilot-agent",
+            "istioctl": "istio.io/istio/istioctl/cmd/istioctl",
+        },
+        stamps=(f"istio.io/istio/pkg/version.buildVersion={_ISTIO}",),
+        tags=("disable_pgv",),
+        static=True,
+        minutes=6,
+    ),
 )
 
 CONTROL = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 DEFAULT = (*CONTROL, "helm")
+NODE = ("kubelet", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "loopback")
+PODS = (
+    "pause",
+    "probe",
+    "coredns",
+    "cilium-agent",
+    "cilium-operator-generic",
+    "clustermesh-apiserver",
+    "hubble-relay",
+    "cilium-dbg",
+    "cilium-cni",
+    "cilium-health",
+    "cilium-health-responder",
+    "cilium-mount",
+    "cilium-sysctlfix",
+    "pilot-discovery",
+    "pilot-agent",
+)
+WIRE = "wire"
+"""A path that is worse than a link: only faults run it, and build it where it is not there yet."""
+NETWORK = (*CONTROL[:-1], *NODE, *PODS, WIRE, "hubble", "helm")
+PROFILES = {"control": DEFAULT, "network": NETWORK}
 
 # What each program must answer: its arguments, and whether that version will do.
 _VERSIONS: dict[str, tuple[tuple[str, ...], Callable[[Version], bool], str]] = {
@@ -95,7 +212,7 @@ _VERSIONS: dict[str, tuple[tuple[str, ...], Callable[[Version], bool], str]] = {
     "helmfile": (("--version",), lambda found: found >= (1,), "1 or later"),
 } | {
     name: (("--version",), lambda found: found[:2] == (1, 36), "1.36")
-    for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+    for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
 }
 
 
@@ -112,6 +229,15 @@ def family(program: str) -> Family:
             return each
     known = sorted(name for each in FAMILIES for name in each.packages)
     raise errors.InputError(f"the lab builds no {program!r}", remedy=f"name one of {', '.join(known)}")
+
+
+def profile(name: str) -> tuple[str, ...]:
+    """Return the programs of a profile, with those that its users need beside it."""
+    if name in PROFILES:
+        return PROFILES[name]
+    raise errors.InputError(
+        f"profile {name!r} does not exist", remedy=f"use --profile {' or --profile '.join(PROFILES)}"
+    )
 
 
 def cached(program: str) -> Path | None:
@@ -135,7 +261,7 @@ def find(program: str, folder: Path | None = None) -> Path | None:
     found = cached(program)
     if found is not None:
         return found
-    on_path = shutil.which(program)
+    on_path = shutil.which(program) if program in _VERSIONS else None
     if on_path is not None and _will_do(program, Path(on_path)):
         return Path(on_path).resolve()
     return None

@@ -30,13 +30,17 @@ _TAIL = 12  # lines of go's words in an error
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where the build of one family stands: packages compiled, of how many, the last one named."""
+    """Where the build of one family stands: packages compiled, of how many, the last one named.
+
+    Other work than compiling reports the same way and counts something else.
+    """
 
     family: str
     done: int
     total: int
     what: str
     elapsed: float
+    unit: str = "packages"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +74,7 @@ def ensure(
     lacking = wanted if again else binaries.missing(wanted, folder)
     if lacking:
         place.cache().mkdir(parents=True, exist_ok=True)
-        with _alone(report):
+        with alone(place.cache() / ".build.lock", "the cache of binaries", report=report):
             # Whoever held the lock may have built them.
             left = lacking if again else binaries.missing(lacking, folder)
             for family in binaries.FAMILIES:
@@ -82,20 +86,21 @@ def ensure(
 
 
 @contextlib.contextmanager
-def _alone(report: Callable[[Progress], None]) -> Iterator[None]:
-    """Hold the lock of builds; say so when somebody else has it."""
-    path, what = place.cache() / ".build.lock", "the cache of binaries"
+def alone(
+    path: Path, what: str, *, report: Callable[[Progress], None], seconds: float = _LOCK_WITHIN
+) -> Iterator[None]:
+    """Hold the lock of a cache; say so when somebody else has it."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(place.locked(path, what, seconds=0))
         except errors.ConflictError as busy:
             report(Progress(family="", done=0, total=0, what=f"waiting: {busy.what}", elapsed=0.0))
-            stack.enter_context(place.locked(path, what, seconds=_LOCK_WITHIN))
+            stack.enter_context(place.locked(path, what, seconds=seconds))
         yield
 
 
 def _build(family: binaries.Family, names: tuple[str, ...], report: Callable[[Progress], None]) -> None:
-    go = _go()
+    compiler = go()
     began = time.monotonic()
     family.folder.mkdir(parents=True, exist_ok=True)
     draft = family.folder / ".draft"
@@ -110,8 +115,8 @@ def _build(family: binaries.Family, names: tuple[str, ...], report: Callable[[Pr
 
     try:
         tell(0, 0, "counting packages")
-        total = _count(go, family, packages)
-        lines = _compile(go, family, packages, draft)
+        total = _count(compiler, family, packages)
+        lines = _compile(compiler, family, packages, draft)
         for done, line in enumerate(lines, start=1):
             tell(min(done, total), max(total, done), line)
         for name in names:
@@ -129,14 +134,14 @@ def _adopt(draft: Path, family: binaries.Family, name: str) -> None:
         (draft / last).replace(family.folder / name)
 
 
-def _count(go: str, family: binaries.Family, packages: list[str]) -> int:
+def _count(compiler: str, family: binaries.Family, packages: list[str]) -> int:
     """Return how many packages Go has yet to compile."""
-    command = [go, "list", "-deps", "-f", "{{if .Stale}}x{{end}}", *family.flags, *packages]
+    command = [compiler, "list", "-deps", "-f", "{{if .Stale}}x{{end}}", *family.flags, *packages]
     try:
         done = subprocess.run(
             command,
             cwd=family.pins,
-            env=_environment(),
+            env=environment(family),
             capture_output=True,
             text=True,
             timeout=_COUNT_WITHIN,
@@ -153,14 +158,14 @@ def _count(go: str, family: binaries.Family, packages: list[str]) -> int:
     return done.stdout.count("x")
 
 
-def _compile(go: str, family: binaries.Family, packages: list[str], draft: Path) -> Iterator[str]:
+def _compile(compiler: str, family: binaries.Family, packages: list[str], draft: Path) -> Iterator[str]:
     """Run go build and yield each package as it is compiled."""
-    command = [go, "build", "-v", *family.flags, "-o", f"{draft}{os.sep}", *packages]
+    command = [compiler, "build", "-v", *family.flags, "-o", f"{draft}{os.sep}", *packages]
     words: list[str] = []
     with subprocess.Popen(
         command,
         cwd=family.pins,
-        env=_environment(),
+        env=environment(family),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -179,12 +184,13 @@ def _compile(go: str, family: binaries.Family, packages: list[str], draft: Path)
         raise _failed(family, words)
 
 
-def _environment() -> dict[str, str]:
-    """Return the user's environment without what would change the outcome."""
-    return {**os.environ, "GOFLAGS": "", "GOWORK": "off"}
+def environment(family: binaries.Family | None = None) -> dict[str, str]:
+    """Return the user's environment for go, without what would change the outcome."""
+    return {**os.environ, "GOFLAGS": "", "GOWORK": "off", **(family.settings if family else {})}
 
 
-def _go() -> str:
+def go() -> str:
+    """Return the path of Go."""
     found = shutil.which("go")
     if found is None:
         raise errors.ToolError(

@@ -1,4 +1,4 @@
-"""The programs of one cluster and how each is called.
+"""The programs of one cluster's control plane and how each is called, fake nodes included.
 
 Pure but for the files a program is told to read. TLS with a client certificate everywhere, etcd included; no
 anonymous user; the audit log is always on. Leader election is off: there is one of each.
@@ -7,9 +7,13 @@ anonymous user; the audit log is always on. Leader election is off: there is one
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 from typing import TYPE_CHECKING, Any
 
+from isthmus.lab import ports
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 ETCD = "etcd"
@@ -21,6 +25,7 @@ KWOK = "kwok"
 FOLLOWERS = frozenset({CONTROLLERS, SCHEDULER, KWOK})
 """Programs that do nothing but what the API server tells them."""
 
+LOOPBACK = ports.HOST
 PORTS = (ETCD, "etcd-peer", APISERVER)
 
 # Garbage is collected early and hard: a lab is small, and memory is scarcer than its work is heavy.
@@ -29,16 +34,30 @@ _MEMORY = {ETCD: 96, APISERVER: 384, CONTROLLERS: 128, SCHEDULER: 96, KWOK: 96}
 _GARBAGE = 50
 
 
+VOTER = (ETCD, APISERVER, CONTROLLERS)
+"""What a witness runs, in the order of its start."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Site:
-    """Where one cluster lives: its folder, its ports, its service range."""
+    """Where one cluster lives: its folder, its address and ports, its ranges.
+
+    `programs` are in the order of their start; `enter` are the words that run one where the address is.
+    Without `pods` no controller hands out blocks of pod addresses.
+    """
 
     folder: Path
     ports: dict[str, int]
-    index: int
     etcd_quota: int | None
     etcd_version: tuple[int, ...]
-    witness: bool
+    programs: tuple[str, ...]
+    services: str
+    pods: str = ""
+    node_mask: int = 24
+    host: str = LOOPBACK
+    enter: tuple[str, ...] = ()
+    nodes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Names and addresses of nodes with a kubelet; fake nodes have none."""
 
     @property
     def pki(self) -> Path:
@@ -53,17 +72,17 @@ class Site:
     @property
     def server(self) -> str:
         """The address of the API server."""
-        return f"https://127.0.0.1:{self.ports[APISERVER]}"
+        return f"https://{self.host}:{self.ports[APISERVER]}"
+
+    @property
+    def is_reached(self) -> bool:
+        """Say whether others than this machine's own programs reach the API server: real nodes and pods."""
+        return self.host != LOOPBACK
 
     @property
     def service_ip(self) -> str:
         """The address of the service `kubernetes`."""
-        return f"10.{96 + self.index % 32}.0.1"
-
-    def names(self) -> tuple[str, ...]:
-        """The programs that this cluster runs, in the order of their start."""
-        voting = (ETCD, APISERVER, CONTROLLERS)
-        return voting if self.witness else (*voting, SCHEDULER, KWOK)
+        return str(ipaddress.ip_network(self.services)[1])
 
 
 def environment(name: str) -> dict[str, str]:
@@ -117,12 +136,13 @@ def audit_policy() -> dict[str, Any]:
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
         "rules": [
-            # Heartbeats of fake nodes would bury everything else.
+            # Heartbeats and reports of nodes would bury everything else.
             {
                 "level": "None",
                 "users": ["isthmus:kwok"],
                 "resources": [{"group": "", "resources": ["nodes/status"]}],
             },
+            {"level": "None", "userGroups": ["system:nodes"]},
             {"level": "Metadata", "verbs": writes},
             {"level": "None"},
         ],
@@ -162,8 +182,8 @@ def _etcd(site: Site) -> list[str]:
 def _apiserver(site: Site) -> list[str]:
     pki = site.pki
     return [
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
+        f"--bind-address={site.host}",
+        f"--advertise-address={site.host}",
         f"--secure-port={site.ports[APISERVER]}",
         f"--tls-cert-file={pki / 'apiserver.crt'}",
         f"--tls-private-key-file={pki / 'apiserver.key'}",
@@ -187,9 +207,8 @@ def _apiserver(site: Site) -> list[str]:
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
         f"--proxy-client-cert-file={pki / 'front-proxy.crt'}",
         f"--proxy-client-key-file={pki / 'front-proxy.key'}",
-        f"--service-cluster-ip-range={site.service_ip.removesuffix('.1')}.0/16",
-        # No pod can reach the API server by the service `kubernetes`: fake pods reach nothing.
-        "--endpoint-reconciler-type=none",
+        f"--service-cluster-ip-range={site.services}",
+        *(_for_kubelets(site) if site.is_reached else _FOR_FAKES),
         f"--audit-policy-file={site.folder / 'audit-policy.json'}",
         f"--audit-log-path={site.audit}",
         "--audit-log-maxsize=100",
@@ -198,8 +217,29 @@ def _apiserver(site: Site) -> list[str]:
     ]
 
 
+# No pod can reach the API server by the service `kubernetes`: fake pods reach nothing.
+_FOR_FAKES = ("--endpoint-reconciler-type=none",)
+
+
+def _for_kubelets(site: Site) -> list[str]:
+    pki = site.pki
+    flags = [
+        # Webhooks and extension servers are asked at their pods: the control plane has no kube-proxy.
+        "--enable-aggregator-routing=true",
+        "--kubelet-preferred-address-types=InternalIP",
+    ]
+    if site.nodes:
+        flags += [
+            f"--kubelet-certificate-authority={pki / 'ca.crt'}",
+            f"--kubelet-client-certificate={pki / 'kubelet-client.crt'}",
+            f"--kubelet-client-key={pki / 'kubelet-client.key'}",
+        ]
+    return flags
+
+
 def _controllers(site: Site) -> list[str]:
     pki = site.pki
+    blocks = [f"--cluster-cidr={site.pods}", f"--node-cidr-mask-size={site.node_mask}"] if site.pods else []
     return [
         f"--kubeconfig={site.folder / 'controller-manager.json'}",
         "--leader-elect=false",
@@ -209,7 +249,8 @@ def _controllers(site: Site) -> list[str]:
         f"--root-ca-file={pki / 'ca.crt'}",
         f"--cluster-signing-cert-file={pki / 'ca.crt'}",
         f"--cluster-signing-key-file={pki / 'ca.key'}",
-        "--allocate-node-cidrs=false",
+        f"--allocate-node-cidrs={'true' if blocks else 'false'}",
+        *blocks,
         # More than the defaults (20, 30): a test deletes a namespace and waits.
         "--kube-api-qps=100",
         "--kube-api-burst=200",

@@ -1,17 +1,18 @@
-"""Brings up one cluster of the profile `control`: files, programs, first objects, until pods can run.
+"""Brings up one cluster: files, the programs of its control plane, first objects, nodes, until it takes pods.
 
-Every step may be repeated: what exists stays, what runs is left running. Ending a cluster is here too;
-deciding when, and over how many clusters, is in `labs`.
+Every step may be repeated: what exists stays, what runs is left running. What nodes are made of is the
+profile's. Ending a cluster is here too; deciding when, and over how many clusters, is in `labs`.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import shutil
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from isthmus.lab import components, objects, place, process, server, stages, trust
+from isthmus.lab import components, objects, place, process, server, trust
 from isthmus.model import errors
 
 if TYPE_CHECKING:
@@ -35,16 +36,52 @@ _ORDER = (
 )
 
 
+class Nodes(Protocol):
+    """The nodes of one cluster: each that is a process of its own has a record of its name."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The records' names; none where a program of the control plane plays the nodes."""
+
+    def write(self) -> None:
+        """Write what the nodes read, before anything starts."""
+
+    def start(self, name: str) -> bool:
+        """Start a node unless it runs; return whether that was needed."""
+
+    def rights(self) -> list[tuple[str, objects.Json]]:
+        """Return what may be done by whom, by the path of the collection, before others start."""
+
+    def objects(self) -> list[tuple[str, objects.Json]]:
+        """Return the other objects that a cluster with such nodes begins with."""
+
+    def admit(self) -> None:
+        """Let the nodes come: the API server is ready and has those objects."""
+
+    def are_up(self, api: server.Api) -> bool:
+        """Say whether every node has reported."""
+
+
 class Control:
     """One cluster on this machine."""
 
     def __init__(
-        self, cluster: spec.ClusterSpec, site: components.Site, programs: Mapping[str, Path]
+        self,
+        cluster: spec.ClusterSpec,
+        site: components.Site,
+        programs: Mapping[str, Path],
+        nodes: Nodes,
     ) -> None:
         self.cluster = cluster
         self.site = site
         self._programs = programs
+        self._nodes = nodes
         self._given_up: Callable[[], bool] = lambda: False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything with a record, in the order of its start."""
+        return (*self.site.programs, *self._nodes.names)
 
     def up(
         self,
@@ -59,6 +96,18 @@ class Control:
         deadline = time.monotonic() + seconds
         tell("certificates and files")
         self._write()
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
+            machines = pool.submit(self._start_nodes)
+            self._start_control_plane(seconds, reserved, tell)
+            machines.result()
+        self._nodes.admit()
+        api = self.api("bootstrap")
+        self._wait("nodes take pods", lambda: self._takes_pods(api), deadline)
+        tell("ready")
+
+    def _start_control_plane(
+        self, seconds: float, reserved: ports.Reservation, tell: Callable[[str], None]
+    ) -> None:
         tell("etcd and kube-apiserver start")
         self.start(components.ETCD)
         # Who lost the API server asks it again only after up to a minute: those are started anew.
@@ -66,15 +115,21 @@ class Control:
         self.wait_for_server(seconds)
         reserved.release(self.site.ports.values())
         api = self.api("bootstrap")
-        self._create(api, [*objects.rights(), *objects.storage()])
+        self._create(api, [*objects.rights(), *self._nodes.rights()])
         tell("controllers, scheduler and nodes start")
-        for name in self.site.names():
+        for name in self.site.programs:
             if came_back and name in components.FOLLOWERS:
                 stop_one(self.site.folder, name)
             self.start(name)
-        self._create(api, objects.nodes(self.cluster, self.site.index))
-        self._wait("nodes take pods", lambda: self._takes_pods(api), deadline)
-        tell("ready")
+        self._create(api, self._nodes.objects())
+
+    def admit(self) -> None:
+        """Let nodes come that were started by themselves."""
+        self._nodes.admit()
+
+    def _start_nodes(self) -> None:
+        for name in self._nodes.names:
+            self._nodes.start(name)
 
     def wait_for_server(self, seconds: float) -> None:
         """Wait until the API server calls itself ready."""
@@ -84,6 +139,7 @@ class Control:
         """Return a client of the API server."""
         return server.Api(
             self.cluster.name,
+            host=self.site.host,
             port=self.site.ports[components.APISERVER],
             pki=self.site.pki,
             user=user,
@@ -91,13 +147,15 @@ class Control:
         )
 
     def start(self, name: str) -> bool:
-        """Start a program unless it runs; return whether that was needed."""
+        """Start a program or a node unless it runs; return whether that was needed."""
+        if name in self._nodes.names:
+            return self._nodes.start(name)
         record = record_of(self.site.folder, name)
         known = process.Process.read(record)
         if known is not None and known.is_running():
             return False
         process.spawn(
-            [str(self._programs[name]), *components.arguments(name, self.site)],
+            [*self.site.enter, str(self._programs[name]), *components.arguments(name, self.site)],
             record=record,
             log=log_of(self.site.folder, name),
             env=components.environment(name),
@@ -113,15 +171,20 @@ class Control:
         if not site.pki.is_dir():
             draft = site.folder / "pki.new"
             shutil.rmtree(draft, ignore_errors=True)
-            trust.write_all(draft, cluster=self.cluster.name, service_ip=site.service_ip)
+            trust.write_all(
+                draft,
+                cluster=self.cluster.name,
+                service_ip=site.service_ip,
+                server_ip=site.host,
+                nodes=site.nodes,
+            )
             draft.rename(site.pki)
         for user in ("controller-manager", "scheduler", "kwok"):
             place.write_json(
                 site.folder / f"{user}.json", components.kubeconfig(site, user, self.cluster.context)
             )
         place.write_json(site.folder / "audit-policy.json", components.audit_policy())
-        # kwok reads YAML documents one by one; a JSON object is one.
-        place.write_json_stream(site.folder / "stages.yaml", stages.documents())
+        self._nodes.write()
 
     @staticmethod
     def _create(api: server.Api, wanted: Iterable[tuple[str, objects.Json]]) -> None:
@@ -129,13 +192,10 @@ class Control:
             api.create(collection, obj)
 
     def _takes_pods(self, api: server.Api) -> bool:
-        """Say whether pods can be made: every node is ready, and the default service account exists."""
+        """Say whether pods can be made: every node is there, and the default service account exists."""
         if api.get("/api/v1/namespaces/default/serviceaccounts/default") is None:
             return False
-        if self.site.witness:
-            return True
-        nodes = api.get("/api/v1/nodes?resourceVersion=0")
-        return nodes is not None and all(_is_ready(node) for node in nodes["items"])
+        return self._nodes.are_up(api)
 
     def _wait(self, what: str, condition: Callable[[], bool], deadline: float) -> None:
         while not condition():
@@ -152,7 +212,7 @@ class Control:
 
     def _check(self) -> None:
         """Refuse to wait for a program that has ended."""
-        for name in self.site.names():
+        for name in self.names:
             record = process.Process.read(record_of(self.site.folder, name))
             if record is not None and not record.is_running():
                 log = log_of(self.site.folder, name)
@@ -186,6 +246,8 @@ def stop(folders: Iterable[Path], *, keep: bool) -> None:
     if not keep:
         process.end((record for _, record in records), patience=0)
         return
+    known = frozenset().union(*_ORDER)
+    process.end((record for name, record in records if name not in known), patience=0)  # nodes: power off
     for group in _ORDER:
         patience = _ETCD_PATIENCE if components.ETCD in group else _PATIENCE
         process.end((record for name, record in records if name in group), patience=patience)
@@ -199,12 +261,6 @@ def stop_one(folder: Path, name: str, *, kill: bool = False) -> None:
     patience = _ETCD_PATIENCE if name == components.ETCD else _PATIENCE
     process.end([record], patience=0 if kill else patience)
     record_of(folder, name).unlink(missing_ok=True)
-
-
-def _is_ready(node: objects.Json) -> bool:
-    conditions = node["status"].get("conditions", [])
-    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-    return ready and not node["spec"].get("taints")
 
 
 def _tail(log: Path) -> str:

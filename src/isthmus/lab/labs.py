@@ -15,12 +15,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from isthmus.lab import binaries, components, control, one, place, ports
+from isthmus.lab import control, one, place, ports, profiles
 from isthmus.lab import spec as specs
+from isthmus.lab.faults import making
 from isthmus.model import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 Lab = one.Lab
@@ -50,7 +51,7 @@ def up(
     bin_folder: Path | None = None,
     seconds: float = READY_WITHIN,
 ) -> Lab:
-    """Bring a lab up, or what of it is down; return when pods can run in every cluster.
+    """Bring a lab up, or what of it is down; return when pods can run in every cluster, all faults healed.
 
     The binaries must exist (`build.ensure`). A lab of that name with other clusters is refused.
     """
@@ -61,50 +62,72 @@ def up(
 
     if not spec.clusters:
         raise errors.InputError("the lab has no cluster", remedy="name at least one")
-    programs = _programs(bin_folder)
+    profile = profiles.get(spec)
+    profile.check()
+    built = profile.find(bin_folder)
     try:
-        with _locked(spec.name):
-            return _bring(spec, programs, tell, seconds)
+        with _locked(spec.name) as lock:
+            return _bring(spec, built, tell, seconds, lock)
     except BaseException:
         _tidy()
         raise
 
 
 def _bring(
-    spec: specs.LabSpec, programs: Mapping[str, Path], tell: Callable[[str, str], None], seconds: float
+    spec: specs.LabSpec,
+    built: profiles.State,
+    tell: Callable[[str, str], None],
+    seconds: float,
+    lock: int,
 ) -> Lab:
     folder = place.labs() / spec.name
-    state = _known(folder, spec)
+    state = _known(folder, spec, lock)
     reserved = ports.Reservation()
     try:
-        state = _prepare(folder, spec, state, programs, reserved, tell)
-        lab = Lab(folder, state)
+        state = _prepare(folder, spec, state, built, reserved, tell)
+        profiles.get(spec, lock).lay(state, lambda what: tell("", what))
+        lab = Lab(folder, state, lock=lock)
+        faults = making.Faults(lab, lock)
+        if faults.all:
+            tell("", f"healing {', '.join(each.id for each in faults.all)}")
+        faults.forget_for_start()
         _start(lab, reserved, seconds, tell)
+        faults.heal_all()
     except BaseException:
         # A lab that never was whole is of no use to anybody; one with data keeps it.
         if not state or not state.get("whole"):
-            _remove(folder)
+            _remove(folder, lock)
         raise
     finally:
         reserved.release()
     place.write_json(folder / "kubeconfig", lab.kubeconfig())
     place.write_json(folder / "lab.json", {**state, "whole": True})
-    return lab
+    return Lab(folder, state)  # without our lock, and without a word of giving up
 
 
 def down(name: str, *, keep: bool = False) -> bool:
     """End a lab and remove it, data and all unless `keep`; False when there is none."""
     specs.check_name(name)
     folder = place.labs() / name
-    with _locked(name):
+    with _locked(name) as lock:
         found = folder.is_dir()
         state = place.read_json(folder / "lab.json")
         if found and keep and state and state.get("whole"):
             control.stop(_clusters(folder), keep=True)
+            _clear(state, lock)
         elif found:
-            _remove(folder)
+            _remove(folder, lock)
     _tidy()
     return found
+
+
+@contextlib.contextmanager
+def held(name: str) -> Iterator[tuple[Lab, int]]:
+    """Hold a lab against everybody else who changes it; yield it, and its lock for children to hold."""
+    get(name)
+    with _locked(name) as lock:
+        lab = get(name)
+        yield Lab(lab.folder, place.read_json(lab.folder / "lab.json"), lock=lock), lock
 
 
 def find(name: str) -> Lab | None:
@@ -135,7 +158,7 @@ def names() -> tuple[str, ...]:
 
 def running() -> tuple[Lab, ...]:
     """Return the labs of which at least one program runs."""
-    known = [lab for lab in map(find, names()) if lab is not None]
+    known = [lab for lab in map(readable, names()) if lab is not None]
     return tuple(
         lab
         for lab in known
@@ -143,27 +166,24 @@ def running() -> tuple[Lab, ...]:
     )
 
 
+def readable(name: str) -> Lab | None:
+    """Return the lab of that name, None also where another version wrote its record."""
+    with contextlib.suppress(errors.InputError):
+        return find(name)
+    return None
+
+
 def kubeconfigs() -> tuple[Path, ...]:
     """Return the kubeconfig files of running labs, where a context is sought that no other has."""
     return tuple(lab.kubeconfig_path for lab in running())
 
 
-def _programs(bin_folder: Path | None) -> dict[str, Path]:
-    found = {name: binaries.find(name, bin_folder) for name in binaries.CONTROL}
-    lacking = [name for name, path in found.items() if path is None]
-    if lacking:
-        raise errors.ToolError(
-            f"the lab lacks {', '.join(lacking)}", remedy="isthmus lab build makes them from source"
-        )
-    return {name: path for name, path in found.items() if path is not None}
-
-
-def _known(folder: Path, spec: specs.LabSpec) -> dict[str, Any] | None:
+def _known(folder: Path, spec: specs.LabSpec, lock: int) -> dict[str, Any] | None:
     """Return the state of an earlier lab of that name; what was left half-made is removed."""
     state: dict[str, Any] | None = place.read_json(folder / "lab.json")
     if state is None or not state.get("whole"):
         if folder.exists():
-            _remove(folder)
+            _remove(folder, lock)
         return None
     if specs.LabSpec.from_json(state["spec"]) != spec:
         raise errors.ConflictError(
@@ -177,61 +197,16 @@ def _prepare(
     folder: Path,
     spec: specs.LabSpec,
     state: dict[str, Any] | None,
-    programs: Mapping[str, Path],
+    built: profiles.State,
     reserved: ports.Reservation,
     tell: Callable[[str, str], None],
 ) -> dict[str, Any]:
-    """Find ports and write lab.json: from here on the lab has a trace that `down` finds."""
+    """Claim addresses and write lab.json: from here on the lab has a trace that `down` finds."""
     with _ports_locked():
-        wanted = _ports(folder, spec, state, reserved, tell)
-        fresh = {
-            "spec": spec.to_json(),
-            "ports": wanted,
-            "programs": {name: str(path) for name, path in programs.items()},
-            "etcd_version": list(binaries.version("etcd", programs["etcd"])),
-            "whole": bool(state),
-        }
+        claimed = profiles.get(spec).claim(state, reserved, lambda what: tell("", what))
+        fresh = {"spec": spec.to_json(), **claimed, **built, "whole": bool(state)}
         place.write_json(folder / "lab.json", fresh)
     return fresh
-
-
-def _ports(
-    folder: Path,
-    spec: specs.LabSpec,
-    state: dict[str, Any] | None,
-    reserved: ports.Reservation,
-    tell: Callable[[str, str], None],
-) -> dict[str, dict[str, int]]:
-    """Return the ports of each cluster: those it had, unless somebody else took one meanwhile."""
-    known: dict[str, dict[str, int]] = state["ports"] if state else {}
-    if known and all(_keeps(folder / "clusters" / name, own, reserved) for name, own in known.items()):
-        return known
-    if known:
-        tell("", "another program took one of the lab's ports: it gets new ones")
-        control.stop(_clusters(folder), keep=True)
-        reserved.release()
-    others = {
-        port
-        for other in names()
-        if other != spec.name
-        for own in (place.read_json(place.labs() / other / "lab.json") or {}).get("ports", {}).values()
-        for port in own.values()
-    }
-    each = len(components.PORTS)
-    found = reserved.find(each * len(spec.clusters), taken=others, seed=str(folder))
-    return {
-        cluster.name: dict(zip(components.PORTS, found[index * each : (index + 1) * each], strict=True))
-        for index, cluster in enumerate(spec.clusters)
-    }
-
-
-def _keeps(folder: Path, own: Mapping[str, int], reserved: ports.Reservation) -> bool:
-    """Say whether each port is free, or in the hands of this cluster's own programs."""
-    alive = {name for name, record in control.recorded(folder).items() if record.is_running()}
-    owners = {"etcd-peer": components.ETCD}
-    return all(
-        owners.get(name, name) in alive or reserved.take(port, ours=True) for name, port in own.items()
-    )
 
 
 def _start(lab: Lab, reserved: ports.Reservation, seconds: float, tell: Callable[[str, str], None]) -> None:
@@ -259,8 +234,19 @@ def _start(lab: Lab, reserved: ports.Reservation, seconds: float, tell: Callable
             given_up.set()
 
 
-def _remove(folder: Path) -> None:
+def _clear(state: profiles.State, lock: int) -> None:
+    """Remove what a lab has beside processes and files; its record may be of another version."""
+    spec = state["spec"]
+    if spec.get("profile") in specs.CLUSTERS:
+        known = specs.LabSpec(name=spec["name"], profile=spec["profile"])
+        profiles.get(known, lock).clear(state)
+
+
+def _remove(folder: Path, lock: int) -> None:
     control.stop(_clusters(folder), keep=False)
+    state = place.read_json(folder / "lab.json")
+    if state:
+        _clear(state, lock)
     with place.writing(folder), contextlib.suppress(FileNotFoundError):
         shutil.rmtree(folder)
 
@@ -279,9 +265,9 @@ def _clusters(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted((folder / "clusters").glob("*")))
 
 
-def _locked(name: str) -> contextlib.AbstractContextManager[None]:
+def _locked(name: str) -> contextlib.AbstractContextManager[int]:
     return place.locked(place.labs() / f".{name}.lock", f"the lab {name!r}", seconds=_LOCK_WITHIN)
 
 
-def _ports_locked() -> contextlib.AbstractContextManager[None]:
+def _ports_locked() -> contextlib.AbstractContextManager[int]:
     return place.locked(place.labs() / ".ports.lock", "the ports of all labs", seconds=30)

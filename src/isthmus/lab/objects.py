@@ -12,13 +12,33 @@ from isthmus.lab import spec, stages, trust
 Json = dict[str, Any]
 
 _RBAC = "rbac.authorization.k8s.io"
+_BINDINGS = f"/apis/{_RBAC}/v1/clusterrolebindings"
 _ZONES = "abc"
+_COREFILE = """.:53 {
+    errors
+    health {
+        lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+        pods insecure
+        ttl 30
+    }
+    prometheus :9153
+    cache 30
+    reload
+    loadbalance
+}
+"""
 
 
 def rights() -> list[tuple[str, Json]]:
-    """Return (collection path, object): what the admin and kwok may do."""
-    base = f"/apis/{_RBAC}/v1"
-    bindings = f"{base}/clusterrolebindings"
+    """Return (collection path, object): what the admin may do."""
+    return [(_BINDINGS, _binding("isthmus:lab-admins", "cluster-admin", "Group", trust.ADMINS))]
+
+
+def kwok_rights() -> list[tuple[str, Json]]:
+    """Return what kwok may do, to play nodes."""
     reads, writes = ["get", "list", "watch"], ["patch", "update"]
     rules = [
         _rule("", ["nodes", "pods", "persistentvolumes", "persistentvolumeclaims"], reads),
@@ -28,11 +48,41 @@ def rights() -> list[tuple[str, Json]]:
         _rule("", ["events"], ["create", *writes]),
         _rule("events.k8s.io", ["events"], ["create", *writes]),
     ]
-    role: Json = {"metadata": {"name": "isthmus:lab-kwok"}, "rules": rules}
+    name = "isthmus:lab-kwok"
+    return [*_role(name, rules), (_BINDINGS, _binding(name, name, "User", "isthmus:kwok"))]
+
+
+def kubelet_rights() -> list[tuple[str, Json]]:
+    """Return what the API server may do with kubelets: logs, exec, port-forward."""
+    role = "system:kubelet-api-admin"
+    return [(_BINDINGS, _binding(trust.KUBELET_CLIENT, role, "User", trust.KUBELET_CLIENT))]
+
+
+def dns(*, image: str, address: str) -> list[tuple[str, Json]]:
+    """Return CoreDNS at `address`, as kubeadm has it; without a server to forward to, as nodes have none."""
+    name, space = "coredns", "kube-system"
+    about = {"name": name, "namespace": space, "labels": {"k8s-app": "kube-dns"}}
+    reads = ["list", "watch"]
+    rules = [
+        _rule("", ["endpoints", "services", "pods", "namespaces"], reads),
+        _rule("discovery.k8s.io", ["endpointslices"], reads),
+    ]
+    core = f"/api/v1/namespaces/{space}"
+    binding = _binding(f"system:{name}", f"system:{name}", "ServiceAccount", name)
+    binding["subjects"] = [{"kind": "ServiceAccount", "name": name, "namespace": space}]
     return [
-        (bindings, _binding("isthmus:lab-admins", "cluster-admin", "Group", trust.ADMINS)),
-        (f"{base}/clusterroles", role),
-        (bindings, _binding("isthmus:lab-kwok", "isthmus:lab-kwok", "User", "isthmus:kwok")),
+        *_role(f"system:{name}", rules),
+        (_BINDINGS, binding),
+        (f"{core}/serviceaccounts", {"metadata": {"name": name, "namespace": space}}),
+        (
+            f"{core}/configmaps",
+            {"metadata": {"name": name, "namespace": space}, "data": {"Corefile": _COREFILE}},
+        ),
+        (f"{core}/services", _dns_service(address)),
+        (
+            f"/apis/apps/v1/namespaces/{space}/deployments",
+            {"metadata": about, "spec": _dns_deployment(image)},
+        ),
     ]
 
 
@@ -48,9 +98,13 @@ def nodes(cluster: spec.ClusterSpec, index: int) -> list[tuple[str, Json]]:
     return [("/api/v1/nodes", _node(cluster, index, number)) for number in range(1, cluster.nodes + 1)]
 
 
+def zone(region: str, number: int) -> str:
+    """Return the zone of a cluster's node of that number, from 1: each region has three."""
+    return f"{region}-{_ZONES[(number - 1) % len(_ZONES)]}"
+
+
 def _node(cluster: spec.ClusterSpec, index: int, number: int) -> Json:
     name = f"{cluster.name}-node-{number}"
-    zone = f"{cluster.region}-{_ZONES[(number - 1) % len(_ZONES)]}"
     machine = {"cpu": "16", "memory": "64Gi", "ephemeral-storage": "200Gi", "pods": "110"}
     return {
         "metadata": {
@@ -61,7 +115,7 @@ def _node(cluster: spec.ClusterSpec, index: int, number: int) -> Json:
                 "kubernetes.io/arch": "amd64",
                 "node.kubernetes.io/instance-type": "lab-16",
                 "topology.kubernetes.io/region": cluster.region,
-                "topology.kubernetes.io/zone": zone,
+                "topology.kubernetes.io/zone": zone(cluster.region, number),
             },
         },
         "spec": {
@@ -90,6 +144,66 @@ def _node(cluster: spec.ClusterSpec, index: int, number: int) -> Json:
             },
         },
     }
+
+
+def _dns_service(address: str) -> Json:
+    return {
+        "metadata": {
+            "name": "kube-dns",
+            "namespace": "kube-system",
+            "labels": {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"},
+        },
+        "spec": {
+            "clusterIP": address,
+            "selector": {"k8s-app": "kube-dns"},
+            "ports": [
+                {"name": "dns", "port": 53, "protocol": "UDP"},
+                {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
+                {"name": "metrics", "port": 9153, "protocol": "TCP"},
+            ],
+        },
+    }
+
+
+def _dns_deployment(image: str) -> Json:
+    container = {
+        "name": "coredns",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": ["-conf", "/etc/coredns/Corefile"],
+        "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "170Mi"}},
+        "ports": [
+            {"name": "dns", "containerPort": 53, "protocol": "UDP"},
+            {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
+            {"name": "metrics", "containerPort": 9153, "protocol": "TCP"},
+        ],
+        "livenessProbe": {"httpGet": {"path": "/health", "port": 8080}, "initialDelaySeconds": 60},
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": 8181}, "periodSeconds": 2},
+        "volumeMounts": [{"name": "config", "mountPath": "/etc/coredns", "readOnly": True}],
+    }
+    pod = {
+        "serviceAccountName": "coredns",
+        "priorityClassName": "system-cluster-critical",
+        "dnsPolicy": "Default",
+        "tolerations": [{"key": "CriticalAddonsOnly", "operator": "Exists"}],
+        "containers": [container],
+        "volumes": [
+            {
+                "name": "config",
+                "configMap": {"name": "coredns", "items": [{"key": "Corefile", "path": "Corefile"}]},
+            }
+        ],
+    }
+    labels = {"k8s-app": "kube-dns"}
+    return {
+        "replicas": 1,
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": pod},
+    }
+
+
+def _role(name: str, rules: list[Json]) -> list[tuple[str, Json]]:
+    return [(f"/apis/{_RBAC}/v1/clusterroles", {"metadata": {"name": name}, "rules": rules})]
 
 
 def _rule(group: str, resources: list[str], verbs: list[str]) -> Json:

@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.lab import components, control, process
+from isthmus.lab import components, control, process, profiles
 from isthmus.lab import spec as specs
 from isthmus.model import errors
 
@@ -51,15 +51,22 @@ class Cluster:
 class Lab:
     """A lab that was whole at least once."""
 
-    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, state: profiles.State, *, lock: int | None = None) -> None:
         self.folder = folder
         self.spec = specs.LabSpec.from_json(state["spec"])
         self.kubeconfig_path = folder / "kubeconfig"
-        self._sites = _sites(folder, self.spec, state)
-        self._programs = {name: Path(path) for name, path in state["programs"].items()}
-        self.clusters: Mapping[str, Cluster] = {
-            each.name: _describe(each, self._sites[each.name]) for each in self.spec.clusters
+        programs = {name: Path(path) for name, path in state["programs"].items()}
+        profile = profiles.get(self.spec, lock)
+        self._hands = {
+            each.name: control.Control(
+                each,
+                profile.site(each, state),
+                programs,
+                profile.nodes(each, state),
+            )
+            for each in self.spec.clusters
         }
+        self.clusters: Mapping[str, Cluster] = {name: _describe(hand) for name, hand in self._hands.items()}
 
     @property
     def name(self) -> str:
@@ -73,8 +80,7 @@ class Lab:
 
     def control(self, cluster: str) -> control.Control:
         """Return the hand on one cluster's programs."""
-        named = next(each for each in self.spec.clusters if each.name == cluster)
-        return control.Control(named, self._sites[cluster], self._programs)
+        return self._hands[cluster]
 
     def api(self, cluster: str) -> server.Api:
         """Return a small client of one API server, as the admin."""
@@ -91,6 +97,7 @@ class Lab:
         found = self.clusters[cluster].processes
         if {components.ETCD, components.APISERVER} <= set(found):
             hand.wait_for_server(seconds)
+        hand.admit()
 
     def kill(self, cluster: str, program: str) -> None:
         """Kill a program without a word (SIGKILL)."""
@@ -137,27 +144,13 @@ class Lab:
         return found
 
 
-def _sites(folder: Path, spec: specs.LabSpec, state: dict[str, Any]) -> dict[str, components.Site]:
-    return {
-        cluster.name: components.Site(
-            folder=folder / "clusters" / cluster.name,
-            ports=state["ports"][cluster.name],
-            index=index,
-            etcd_quota=spec.etcd_quota,
-            etcd_version=tuple(state["etcd_version"]),
-            witness=cluster.is_witness,
-        )
-        for index, cluster in enumerate(spec.clusters)
-    }
-
-
-def _describe(cluster: specs.ClusterSpec, site: components.Site) -> Cluster:
+def _describe(hand: control.Control) -> Cluster:
     return Cluster(
-        name=cluster.name,
-        region=cluster.region,
-        context=cluster.context,
-        server=site.server,
-        folder=site.folder,
-        audit_log=site.audit,
-        programs=site.names(),
+        name=hand.cluster.name,
+        region=hand.cluster.region,
+        context=hand.cluster.context,
+        server=hand.site.server,
+        folder=hand.site.folder,
+        audit_log=hand.site.audit,
+        programs=hand.names,
     )

@@ -1,7 +1,8 @@
 """Where labs and binaries live on disk, and how files get there whole.
 
 A lab's state is under `$ISTHMUS_HOME/labs/NAME`, else `$XDG_STATE_HOME/isthmus/labs/NAME`; binaries under
-`$XDG_CACHE_HOME/isthmus/bin`, which labs of every home share. Nothing here knows what the files mean.
+`$XDG_CACHE_HOME/isthmus/bin`, images and charts beside them, which labs of every home share. Nothing here
+knows what the files mean.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,10 +38,10 @@ def labs() -> Path:
     return home() / "labs"
 
 
-def cache() -> Path:
-    """Return the folder of binaries that were built here."""
+def cache(kind: str = "bin") -> Path:
+    """Return the folder of what was made here and every lab shares: `bin`, `images`, `charts`."""
     own = os.environ.get("XDG_CACHE_HOME")
-    return (Path(own) if own else Path.home() / ".cache") / "isthmus" / "bin"
+    return (Path(own) if own else Path.home() / ".cache") / "isthmus" / kind
 
 
 @contextlib.contextmanager
@@ -78,6 +80,28 @@ def write_json_stream(path: Path, documents: list[Any]) -> None:
     write(path, "".join(f"---\n{json.dumps(document, indent=1)}\n" for document in documents))
 
 
+def copy(source: Path, target: Path) -> None:
+    """Copy a file with its rights: whole or not at all."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    with writing(target):
+        shutil.copy2(source, draft)
+        draft.replace(target)
+
+
+def link(source: Path, target: Path) -> None:
+    """Make a file the same as another; a copy of it on another file system."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        draft.unlink(missing_ok=True)
+        draft.hardlink_to(source)
+    except OSError:
+        copy(source, target)
+        return
+    with writing(target):
+        draft.replace(target)
+        draft.unlink(missing_ok=True)  # two links to one file stay both when one replaces the other
+
+
 def read_json(path: Path) -> Any:
     """Return the document, or None when the file is missing or was cut short."""
     try:
@@ -87,14 +111,15 @@ def read_json(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def locked(path: Path, what: str, *, seconds: float) -> Iterator[None]:
-    """Hold `path` as a lock between processes and remove the file afterwards.
+def locked(path: Path, what: str, *, seconds: float) -> Iterator[int]:
+    """Hold `path` as a lock between processes and remove the file afterwards; yield its descriptor.
 
-    The kernel drops the lock of a process that dies, so no lock outlives its holder.
+    The kernel drops the lock of a process that dies, so no lock outlives its holder, and the children that it
+    gave the descriptor to.
     """
     handle = _take(path, what, seconds)
     try:
-        yield
+        yield handle
     finally:
         # Removed while still held: whoever waits on this inode sees that the path has moved on, and tries
         # again.

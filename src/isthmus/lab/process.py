@@ -13,6 +13,7 @@ import dataclasses
 import os
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -21,7 +22,6 @@ from isthmus.lab import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
 _GATE = 'read -r _ && exec "$@" </dev/null'
 _CLOCK_STEP = 2.0  # seconds: psutil adds the boot time, which a step of the clock moves
@@ -91,6 +91,7 @@ def spawn(argv: Sequence[str], *, record: Path, log: Path, env: Mapping[str, str
                 (os.POSIX_SPAWN_DUP2, gate, 0),
                 (os.POSIX_SPAWN_DUP2, output, 1),
                 (os.POSIX_SPAWN_DUP2, output, 2),
+                *((os.POSIX_SPAWN_CLOSE, handle) for handle in _inherited()),
             ],
             setsid=True,
             setsigdef=[signal.SIGINT, signal.SIGPIPE, signal.SIGTERM],
@@ -103,6 +104,16 @@ def spawn(argv: Sequence[str], *, record: Path, log: Path, env: Mapping[str, str
         for handle in (gate, opener, output):
             os.close(handle)
     return started
+
+
+def _inherited() -> list[int]:
+    """Return what a child would inherit beyond the three: a lock of who started us, a pipe somebody reads."""
+    found = []
+    for path in Path("/dev/fd").iterdir():
+        with contextlib.suppress(OSError):  # the one that listed them
+            if int(path.name) > 2 and os.get_inheritable(int(path.name)):
+                found.append(int(path.name))
+    return found
 
 
 def end(processes: Iterable[Process], *, patience: float) -> None:

@@ -23,8 +23,18 @@ _TIMEOUT = 10.0  # seconds for one answer
 class Api:
     """One API server as the owner of one client certificate."""
 
-    def __init__(self, cluster: str, *, port: int, pki: Path, user: str, seconds: float = _TIMEOUT) -> None:
+    def __init__(
+        self,
+        cluster: str,
+        *,
+        port: int,
+        pki: Path,
+        user: str,
+        host: str = ports.HOST,
+        seconds: float = _TIMEOUT,
+    ) -> None:
         self._cluster = cluster
+        self._host = host
         self._port = port
         self._seconds = seconds
         self._tls = ssl.create_default_context(cafile=str(pki / "ca.crt"))
@@ -32,7 +42,7 @@ class Api:
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         """Return status and body of one request; status 0 when nobody answers."""
-        line = http.client.HTTPSConnection(ports.HOST, self._port, timeout=self._seconds, context=self._tls)
+        line = http.client.HTTPSConnection(self._host, self._port, timeout=self._seconds, context=self._tls)
         try:
             line.request(
                 method,
@@ -60,9 +70,13 @@ class Api:
     def create(self, collection: str, obj: dict[str, Any]) -> None:
         """Create an object; one that exists already stays as it is."""
         status, body = self.ask("POST", collection, obj)
-        if status not in {http.HTTPStatus.OK, http.HTTPStatus.CREATED, http.HTTPStatus.CONFLICT}:
+        path = f"{collection}/{obj['metadata'].get('name')}"
+        if status in {http.HTTPStatus.OK, http.HTTPStatus.CREATED, http.HTTPStatus.CONFLICT}:
+            return
+        # A Service with an address of its own is not called a conflict: its address is taken, by itself.
+        if self.get(path) is None:
             raise errors.ToolError(
-                f"the API server refused {collection}/{obj['metadata'].get('name')}",
+                f"the API server refused {path}",
                 where=self._cluster,
                 why=_message(body),
                 remedy="this is a defect of the lab: report it with the log of kube-apiserver",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from isthmus.lab import labs
+from isthmus.lab.faults import deeds, making
 
 if TYPE_CHECKING:
     from isthmus.lab import process
@@ -18,11 +19,19 @@ _ANSWER = 2.0  # seconds for an API server to say that it is ready
 def describe(name: str) -> dict[str, Any]:
     """Return one lab: its state, and each cluster with its programs.
 
-    State is `running`, `partial` (some programs run), `stopped` (kept), or `broken` (never came up whole).
+    State is `running`, `partial` (some programs run), `stopped` (kept), or `broken`: never came up whole, or
+    another version of isthmus wrote its record.
     """
-    lab = labs.find(name)
+    lab = labs.readable(name)
     if lab is None:
-        return {"name": name, "profile": None, "state": "broken", "kubeconfig": None, "clusters": []}
+        return {
+            "name": name,
+            "profile": None,
+            "state": "broken",
+            "kubeconfig": None,
+            "clusters": [],
+            "faults": [],
+        }
     clusters = [_cluster(lab, cluster) for cluster in lab.clusters.values()]
     states = [program["state"] for cluster in clusters for program in cluster["programs"]]
     return {
@@ -31,6 +40,27 @@ def describe(name: str) -> dict[str, Any]:
         "state": _state(states),
         "kubeconfig": str(lab.kubeconfig_path),
         "clusters": clusters,
+        "faults": faults(lab),
+    }
+
+
+def faults(lab: labs.Lab) -> list[dict[str, Any]]:
+    """Return what was made wrong in a lab on purpose and not healed, the oldest first."""
+    own = making.Faults(lab)
+    return [fault(lab.name, each, own.state(each)) for each in own.all]
+
+
+def fault(name: str, made: deeds.Fault, state: str) -> dict[str, Any]:
+    """Return one fault of a lab as plain data."""
+    return {
+        "id": made.id,
+        "kind": made.kind,
+        "what": deeds.words(made.deed),
+        "between": list(made.deed.between) if isinstance(made.deed, deeds.OnPath) else None,
+        "cluster": None if isinstance(made.deed, deeds.OnPath) else made.deed.cluster,
+        "since": made.since,
+        "state": state,
+        "heal": f"isthmus lab fault heal {made.id} --name {name}",
     }
 
 
@@ -65,8 +95,14 @@ def _program(name: str, record: process.Process | None) -> dict[str, Any]:
 
 
 def _memory(live: psutil.Process) -> int:
-    """Return bytes of memory: what is shared counts once over all processes (PSS), where that is told."""
+    """Return bytes of memory of a program and its children: all of a node's pods hang below it.
+
+    What is shared counts once over all processes (PSS), where that is told.
+    """
+    total = 0
     with contextlib.suppress(psutil.Error):
-        full = live.memory_full_info()
-        return int(getattr(full, "pss", 0) or full.rss)
-    return 0
+        for each in (live, *live.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                full = each.memory_full_info()
+                total += int(getattr(full, "pss", 0) or full.rss)
+    return total

@@ -19,10 +19,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from isthmus.lab import place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 ADMINS = "isthmus:lab-admins"  # bound to cluster-admin
+KUBELET_CLIENT = "isthmus:lab-kubelet-client"  # the API server, as kubelets know it
 _LIFE = dt.timedelta(days=3650)
 _SKEW = dt.timedelta(hours=1)
 
@@ -66,8 +67,19 @@ class Authority:
         place.write(folder / f"{name}.key", _key_pem(self.key))
 
 
-def write_all(folder: Path, *, cluster: str, service_ip: str) -> None:
-    """Write everything one cluster's servers and clients present or trust, as files in `folder`."""
+def write_all(
+    folder: Path,
+    *,
+    cluster: str,
+    service_ip: str,
+    server_ip: str = "",
+    nodes: Mapping[str, str] | None = None,
+) -> None:
+    """Write everything one cluster's servers and clients present or trust, as files in `folder`.
+
+    `server_ip` is an address of the API server besides the loopback; `nodes` are names and addresses of
+    nodes with a kubelet, which gets one certificate (node-NAME) to ask with and to be asked by.
+    """
     authority, etcd, front = (
         Authority.new(f"{cluster} {part}") for part in ("kubernetes", "etcd", "front-proxy")
     )
@@ -76,7 +88,8 @@ def write_all(folder: Path, *, cluster: str, service_ip: str) -> None:
     front.write(folder, "front-proxy-ca")
     local = ("127.0.0.1", "localhost")
     services = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
-    names = (*local, service_ip, *services, "kubernetes.default.svc.cluster.local")
+    own = (server_ip,) if server_ip and server_ip not in local else ()
+    names = (*local, *own, service_ip, *services, "kubernetes.default.svc.cluster.local")
     issued = {
         "apiserver": authority.issue("kube-apiserver", hosts=names),
         "admin": authority.issue("lab-admin", group=ADMINS),
@@ -88,6 +101,11 @@ def write_all(folder: Path, *, cluster: str, service_ip: str) -> None:
         "apiserver-etcd": etcd.issue("kube-apiserver"),
         "front-proxy": front.issue("front-proxy"),
     }
+    if nodes:
+        issued["kubelet-client"] = authority.issue(KUBELET_CLIENT)
+    for node, address in (nodes or {}).items():
+        user, group = f"system:node:{node}", "system:nodes"  # what the node authorizer asks for
+        issued[f"node-{node}"] = authority.issue(user, group=group, hosts=(node, address))
     for name, (certificate, key) in issued.items():
         place.write(folder / f"{name}.crt", certificate)
         place.write(folder / f"{name}.key", key)

@@ -1,0 +1,3 @@
+module isthmus.dev/lab/pods
+
+go 1.26.0
