@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 from typing import TYPE_CHECKING, Final
 
-from isthmus.model import access, app, datapath, explain, finding, fleet, later, secrets, source, types
+from isthmus.model import access, app, datapath, explain, finding, fleet, later, owned, secrets, source, types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +35,30 @@ def of_fleet(document: source.Document, value: fleet.Fleet) -> Iterator[finding.
             remedy="name another API server, or leave the witness out",
         )
     yield from _wide_ids(document, value)
+    yield from _network(document, value)
+
+
+def _network(document: source.Document, value: fleet.Fleet) -> Iterator[finding.Finding]:
+    """Yield what is wrong with the Helm values and waves that the network is brought along by."""
+    stated = value.spec.network
+    if stated is not None and stated.rollout is not None:
+        names = [each.name for each in value.clusters]
+        path: source.Path = ("spec", "network", "rollout", "waves")
+        yield from _waves(document, path, stated.rollout.waves, names, whose=f"Fleet '{value.name}'")
+    mesh = value.spec.mesh.istio if value.spec.mesh else None
+    places: list[tuple[source.Path, types.OwnValues, str | None]] = [
+        (("spec", "network", "values"), stated.values if stated else None, None),
+        (("spec", "mesh", "istio", "values"), mesh.values if mesh else None, None),
+    ]
+    for index, each in enumerate(value.clusters):
+        for field, own in (("network", each.network), ("istio", each.istio)):
+            values = own.values if own else None
+            places.append((("spec", "clusters", index, field, "values"), values, each.name))
+    for place, values, cluster in places:
+        if values:
+            table = owned.ISTIO if "istio" in place else owned.OWNED
+            yield from owned.findings(document, place, values, cluster=cluster, table=table)
+            yield from secrets.findings(document, place, values, cluster=cluster)
 
 
 def _once(
@@ -94,7 +118,8 @@ def of_app(document: source.Document, value: app.App, known: fleet.Fleet | None)
     """Yield what is wrong with an App, by itself and in its Fleet."""
     if known is not None:
         yield from _strangers(document, value, known)
-    yield from _waves(document, value)
+    waves = value.spec.rollout.waves
+    yield from _waves(document, WAVES, waves, list(value.spec.clusters), whose=f"App '{value.name}'")
     members = value.spec.clusters.values()
     if all(each.membership is not app.Membership.REQUIRED for each in members):
         yield explain.about(
@@ -132,9 +157,17 @@ def _strangers(document: source.Document, value: app.App, known: fleet.Fleet) ->
             )
 
 
-def _waves(document: source.Document, value: app.App) -> Iterator[finding.Finding]:
-    written = value.spec.rollout.waves
-    path: source.Path = ("spec", "rollout", "waves")
+WAVES: Final = ("spec", "rollout", "waves")
+
+
+def _waves(
+    document: source.Document,
+    path: source.Path,
+    written: Sequence[Sequence[str]],
+    clusters: Sequence[str],
+    *,
+    whose: str,
+) -> Iterator[finding.Finding]:
     seen: collections.Counter[str] = collections.Counter()
     for number, wave in enumerate(written):
         if not wave:
@@ -148,15 +181,15 @@ def _waves(document: source.Document, value: app.App) -> Iterator[finding.Findin
         for index, name in enumerate(wave):
             seen[name] += 1
             place = (*path, number, index)
-            if name not in value.spec.clusters:
-                remedy = f"use one of: {fleet.near(name, value.spec.clusters)}"
-                message = f"the App does not run in cluster '{name}'"
+            if name not in clusters:
+                remedy = f"use one of: {fleet.near(name, clusters)}"
+                message = f"{whose} has no cluster '{name}'"
                 yield explain.about(document, place, code="unknown-cluster", message=message, remedy=remedy)
             elif seen[name] > 1:
                 message = f"cluster '{name}' stands in the waves already"
                 remedy = "name each cluster once"
                 yield explain.about(document, place, code="cluster-twice", message=message, remedy=remedy)
-    missing = [name for name in value.spec.clusters if name not in seen]
+    missing = [name for name in clusters if name not in seen]
     if written and missing:
         yield explain.about(
             document,

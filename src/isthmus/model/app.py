@@ -10,55 +10,33 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import pydantic
-import pydantic_core
-from pydantic import json_schema
 
-from isthmus.model import document, errors, fleet, later, types
+from isthmus.model import document, errors, fleet, types
+from isthmus.model.chart import Chart
+from isthmus.model.rollout import MESH, READY, Gate, Membership, OnFailure, Rollout
+
+__all__ = [
+    "MAX_RELEASE",
+    "MESH",
+    "READY",
+    "App",
+    "AppSpec",
+    "Chart",
+    "Exposed",
+    "Gate",
+    "Member",
+    "Membership",
+    "OnFailure",
+    "Origin",
+    "Port",
+    "Rollout",
+    "Transport",
+    "ValuesFrom",
+    "merge_values",
+]
 
 MAX_RELEASE = 53
 """Helm's longest release name in characters."""
-
-
-class Membership(StrEnum):
-    """How much the whole depends on a cluster.
-
-    The App is whole when all required clusters are; an optional one may fail; a catch-up one may be
-    absent and is levelled later.
-    """
-
-    REQUIRED = "required"
-    OPTIONAL = "optional"
-    CATCH_UP = "catch-up"
-
-
-class OnFailure(StrEnum):
-    """What a failed gate or cluster leads to."""
-
-    ROLLBACK_ALL = "rollback-all"
-    ROLLBACK_FAILED = "rollback-failed"
-    HOLD = "hold"
-
-
-class Chart(types.Value):
-    """A chart on disk (`path`, relative to the folder) or in a repository (`repo`, `name`, `version`)."""
-
-    path: types.Text | None = None
-    repo: types.Text | None = None
-    name: types.Text | None = None
-    version: types.Text | None = None
-
-    @pydantic.model_validator(mode="after")
-    def _one_place(self) -> Chart:
-        if "oci://" in (self.path or "") + (self.repo or ""):
-            raise pydantic_core.PydanticCustomError(
-                "later", "{what}", {"what": later.message("oci://", later.OCI)}
-            )
-        remote = (self.repo, self.name, self.version)
-        if self.path is None and None in remote:
-            raise ValueError("a chart has one place; write `path`, or `repo`, `name` and `version` together")
-        if self.path is not None and remote != (None, None, None):
-            raise ValueError("a chart has one place; write either `path` or `repo`, `name` and `version`")
-        return self
 
 
 class ValuesFrom(types.Value):
@@ -108,64 +86,35 @@ class Port(types.Value):
     source: Annotated[Origin, pydantic.Field(alias="from")] = Origin.APP
 
 
+class Exposed(types.Value):
+    """A Service of the chart that other clusters reach by name: `{name: db, global: true, affinity: local}`.
+
+    `global` merges it with the Services of its name in the other clusters, `shared: false` keeps this App's
+    backends to their own cluster, `affinity` prefers backends; `export` makes it a Service of the clusterset
+    (`NAME.NAMESPACE.svc.clusterset.local`).
+    """
+
+    name: types.Label
+    is_global: Annotated[types.Flag, pydantic.Field(alias="global")] = False
+    shared: types.Flag = True
+    affinity: Literal["local", "remote"] | None = None
+    export: types.Flag = False
+
+    @pydantic.model_validator(mode="after")
+    def _says_something(self) -> Exposed:
+        if not (self.is_global or self.export):
+            raise ValueError("the entry exposes nothing; write `global: true` or `export: true`")
+        if not self.shared and not self.is_global:
+            raise ValueError("`shared` is of a global Service; write `global: true` too")
+        return self
+
+
 class Member(types.Value):
     """What differs in one cluster."""
 
     values: types.Values = {}
     values_from: tuple[ValuesFrom, ...] = ()
     membership: Membership = Membership.REQUIRED
-
-
-class Gate(types.Value):
-    """A condition that holds before the next wave, and after the last.
-
-    Written `ready`, `{bake: 2m}` or `approve`; `bake` is in seconds and zero for the other two.
-    """
-
-    name: Literal["ready", "bake", "approve"]
-    bake: types.Duration = 0.0
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _written(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
-        if value in ("ready", "approve"):
-            return {"name": value}
-        if isinstance(value, dict) and set(value) == {"bake"}:
-            return {"name": "bake", "bake": value["bake"]}
-        if info.context != types.WRITTEN:
-            return value
-        name = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else value
-        purpose = later.FIELDS["Gate"].get(name) if isinstance(name, str) else None
-        if purpose is not None:
-            what = {"what": later.message(f"gate {name}", purpose)}
-            raise pydantic_core.PydanticCustomError("later", "{what}", what)
-        raise ValueError("no such gate; write `ready`, `{bake: 2m}` or `approve`")
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> json_schema.JsonSchemaValue:
-        """Describe a gate as it is written."""
-        bake = {
-            "type": "object",
-            "properties": {"bake": {"type": "string", "pattern": f"^{types.DURATION.pattern}$"}},
-            "required": ["bake"],
-            "additionalProperties": False,
-        }
-        return {"description": cls.__doc__, "oneOf": [{"enum": ["ready", "approve"]}, bake]}
-
-    def __str__(self) -> str:
-        return f"bake {types.duration_text(self.bake)}" if self.name == "bake" else self.name
-
-
-READY = Gate(name="ready")
-
-
-class Rollout(types.Value):
-    """Clusters that go together, what holds between waves, and what a failure leads to."""
-
-    waves: tuple[tuple[types.ClusterName, ...], ...] = ()
-    gates: tuple[Gate, ...] = (READY,)
-    on_failure: OnFailure = OnFailure.ROLLBACK_ALL
-    timeout: types.Duration = 600.0
 
 
 class AppSpec(types.Value):
@@ -177,8 +126,18 @@ class AppSpec(types.Value):
     values: types.Values = {}
     values_from: tuple[ValuesFrom, ...] = ()
     ports: tuple[Port, ...] = ()
+    services: tuple[Exposed, ...] = ()
     clusters: Annotated[dict[types.ClusterName, Member], pydantic.Field(min_length=1)]
     rollout: Rollout = Rollout()
+
+    @pydantic.field_validator("services")
+    @classmethod
+    def _each_once(cls, services: tuple[Exposed, ...]) -> tuple[Exposed, ...]:
+        names = [each.name for each in services]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"Service '{twice}' is written twice; write it once")
+        return services
 
     @pydantic.field_validator("ports")
     @classmethod
@@ -191,6 +150,14 @@ class AppSpec(types.Value):
                 raise ValueError(f"{written} is written twice; write it once")
             seen.add(key)
         return ports
+
+    @pydantic.field_validator("rollout")
+    @classmethod
+    def _own_gates(cls, rollout: Rollout, info: pydantic.ValidationInfo) -> Rollout:
+        # `connect` runs Cilium as an App, made in code: there the gate is at its place.
+        if info.context == types.WRITTEN and MESH in rollout.gates:
+            raise ValueError("gate `mesh` is of the network; write it in the Fleet's `network.rollout.gates`")
+        return rollout
 
 
 class App(types.Value):

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from isthmus.model import chart as charts
+from isthmus.model import rollout as rollouts
 from isthmus.model import types
 
 
@@ -84,6 +86,9 @@ class Exposure(StrEnum):
     CLUSTER_IP = "ClusterIP"
 
 
+NodePort = Annotated[types.Count, pydantic.Field(ge=1, le=65535)]
+
+
 class Network(types.Value):
     """The datapath, the same in every cluster of a mesh; without `mtu` the plan computes it.
 
@@ -102,6 +107,16 @@ class Network(types.Value):
     kube_proxy_replacement: types.Flag = False
     egress_gateway: types.Flag = False
     hubble: types.Flag = True
+    clusterset: types.Flag = False
+    """Whether Services can be exported to all clusters by the MCS API (Cilium's `clustermesh.mcsapi`)."""
+    node_port: NodePort | None = None
+    """Of the ClusterMesh API server, with `exposure: NodePort`."""
+    chart: charts.Chart | None = None
+    """Where `connect` takes Cilium's chart from."""
+    values: types.OwnValues = None
+    """Helm values beyond what the fields above say; they are merged last."""
+    rollout: rollouts.Rollout | None = None
+    """How `connect` goes from cluster to cluster; without it the first alone, then the others."""
 
 
 class ClusterNetwork(types.Value):
@@ -120,6 +135,11 @@ class ClusterNetwork(types.Value):
     ipam: Ipam | None = None
     chaining: Literal["aws-cni", "flannel", "generic-veth", "portmap"] | None = None
     """Another CNI below Cilium (`cni.chainingMode` of Cilium 1.20)."""
+    node_port: NodePort | None = None
+    api_server: types.HostPort | None = None
+    """Where nodes reach this cluster's API server; without it the kubeconfig's address."""
+    values: types.OwnValues = None
+    membership: rollouts.Membership | None = None
 
 
 class Way(StrEnum):

@@ -60,6 +60,13 @@ class Witness(types.Value):
     context: types.Text
 
 
+class Dns(types.Value):
+    """What the DNS of each cluster is told of the others, without a mesh of names."""
+
+    stubs: types.Flag = False
+    """Whether each CoreDNS forwards the namespaces of Apps of other clusters to these clusters' `dns`."""
+
+
 class Cluster(types.Value):
     """A Kubernetes cluster; `pods`, `services` and `node_range` pin a range, else the plan allocates one."""
 
@@ -81,6 +88,8 @@ class Cluster(types.Value):
     node_range: types.Prefixes | None = None
     mtu: types.Mtu | None = None
     """Of the nodes' interfaces."""
+    dns: tuple[types.HostPort, ...] | None = None
+    """Where the other clusters' CoreDNS reaches this one's, over TCP: `[10.0.0.10:53]`."""
     network: datapath.ClusterNetwork | None = None
     istio: meshes.ClusterIstio | None = None
 
@@ -91,6 +100,7 @@ class FleetSpec(types.Value):
     addressing: Addressing | None = None
     network: datapath.Network | None = None
     mesh: meshes.Mesh | None = None
+    dns: Dns | None = None
     paths: tuple[datapath.Path, ...] = ()
     teams: tuple[team.Team, ...] = ()
     witness: Witness | None = None

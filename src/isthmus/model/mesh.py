@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from isthmus.model import chart as chart_places
 from isthmus.model import types
 
 
@@ -21,6 +22,20 @@ class Mode(StrEnum):
     AMBIENT = "ambient"
 
 
+class Mtls(StrEnum):
+    """What pods of the mesh take from others: mTLS alone, or plain traffic too."""
+
+    STRICT = "strict"
+    PERMISSIVE = "permissive"
+
+
+class Charts(types.Value):
+    """Where `connect` takes Istio's charts from: `base` with the CRDs, `istiod` with the control plane."""
+
+    base: chart_places.Chart
+    istiod: chart_places.Chart
+
+
 class Istio(types.Value):
     """Istio in every cluster of the Fleet."""
 
@@ -32,6 +47,11 @@ class Istio(types.Value):
     mesh_id: types.Label = "mesh1"
     network: types.Label = "network1"
     """The same in all clusters is one flat network, which ClusterMesh makes."""
+    mtls: Mtls = Mtls.STRICT
+    """What `connect up` leaves in force for the whole mesh."""
+    charts: Charts | None = None
+    values: types.OwnValues = None
+    """Helm values of both charts beyond what the fields above say; they are merged last."""
 
 
 class Mesh(types.Value):
@@ -50,3 +70,4 @@ class ClusterIstio(types.Value):
     mesh_id: types.Label | None = None
     network: types.Label | None = None
     primary: types.ClusterName | None = None
+    values: types.OwnValues = None

@@ -64,6 +64,8 @@ class Run:
     message: str = ""
     attempts: int = 0
     helm: str = ""
+    more: tuple[tuple[str, int | None], ...] = ()
+    """Further releases of the cluster that were written, with Helm's revisions."""
 
     @property
     def is_over(self) -> bool:
@@ -146,6 +148,11 @@ class Operation:
         """Return the backward run of a cluster."""
         return next(run for run in self.undo if run.cluster == cluster)
 
+    def revision(self, step: plans.Step, one: plans.Step) -> int | None:
+        """Return Helm's revision of one release of a step as it was written; None where it was kept."""
+        run = self.run(step.cluster)
+        return run.revision if one is step else dict(run.more).get(one.release)
+
     def with_run(self, cluster: str, **fields: Any) -> Operation:
         """Return the operation with a forward run changed."""
         return dataclasses.replace(self, runs=_changed(self.runs, cluster, fields))
@@ -169,7 +176,9 @@ class Operation:
 
     def to_json(self) -> Json:
         """Return the journal's form, which is also what `deploy history -o json` shows."""
-        body = dataclasses.asdict(self)
+        flat = ("runs", "undo", "passages", "events")
+        body = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        body |= {name: [dict(vars(one)) for one in body[name]] for name in flat}
         body["plan"] = self.plan.to_json()
         return body
 
@@ -196,7 +205,7 @@ class Operation:
 def begin(plan: plans.Plan, *, identity: str, user: str, now: str, worker: str = "") -> Operation:
     """Return a new operation with every step planned."""
     runs = tuple(
-        Run(cluster=step.cluster, wave=number, action=step.action)
+        Run(cluster=step.cluster, wave=number, action=step.first.action)
         for number, wave in enumerate(plan.waves)
         for step in wave
     )
@@ -218,7 +227,9 @@ def retried(current: Operation) -> Operation:
 
 
 def _anew(run: Run) -> Run:
-    return dataclasses.replace(run, state=State.PLANNED, revision=None, ended=None, message="", helm="")
+    return dataclasses.replace(
+        run, state=State.PLANNED, revision=None, ended=None, message="", helm="", more=()
+    )
 
 
 def _changed(runs: tuple[Run, ...], cluster: str, fields: Mapping[str, Any]) -> tuple[Run, ...]:
@@ -226,4 +237,6 @@ def _changed(runs: tuple[Run, ...], cluster: str, fields: Mapping[str, Any]) -> 
 
 
 def _run(body: Mapping[str, Any]) -> Run:
-    return Run(**{**body, "action": plans.Action(body["action"]), "state": State(body["state"])})
+    more = tuple((str(release), revision) for release, revision in body.get("more") or ())
+    known = {"action": plans.Action(body["action"]), "state": State(body["state"]), "more": more}
+    return Run(**{**body, **known})

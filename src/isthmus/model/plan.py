@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.model import app as apps
 from isthmus.model import finding
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Json = dict[str, Any]
+
+
+NETWORK: Final = ("kube-system", "cilium")
+"""Namespace and name under which `connect` runs Cilium as an App."""
+
+
+def command(namespace: str, app: str, verb: str) -> str:
+    """Return the command line of a verb for an App, the network's included."""
+    return f"isthmus connect {verb}" if (namespace, app) == NETWORK else f"isthmus deploy {verb} {app}"
 
 
 class Intent(StrEnum):
@@ -78,6 +87,29 @@ class Restart:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Closing:
+    """An object that is written or deleted at the end, when every wave stands.
+
+    With `remote` it lets this cluster read that other one, whose API server is at `server`.
+    """
+
+    cluster: str
+    verb: Verb
+    kind: str
+    namespace: str
+    name: str
+    remote: str | None = None
+    server: str | None = None
+    why: str = ""
+
+    def __str__(self) -> str:
+        why = f" ({self.why})" if self.why else ""
+        if self.remote is not None and self.verb is not Verb.DELETE:
+            return f"istiod reads {self.remote}{why}"
+        return f"{self.verb} {self.kind} {self.namespace}/{self.name}{why}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Step:
     """What one cluster gets: the release's action, and the way back.
 
@@ -102,15 +134,35 @@ class Step:
     restarts: tuple[Restart, ...] = ()
     stays: tuple[str, ...] = ()
     no_return: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    """What the step writes itself, before the chart and outside of its release, by name."""
     waits: str = ""
     """What a kept release still waited for when it was planned: nothing changes, and yet it is not ready."""
+    more: tuple[Step, ...] = ()
+    """Further releases of the cluster: they go after this one and come back before it."""
+
+    @property
+    def releases(self) -> tuple[Step, ...]:
+        """This release and the further ones, in the order in which they are installed."""
+        return (self, *self.more)
+
+    @property
+    def is_kept(self) -> bool:
+        """Say whether no release of the cluster changes."""
+        return all(one.action is Action.KEEP for one in self.releases)
+
+    @property
+    def first(self) -> Step:
+        """The first release that changes; this one where none does."""
+        return next((one for one in self.releases if one.action is not Action.KEEP), self)
 
     @property
     def undo(self) -> Action:
         """Name the action that takes this step back."""
-        if self.action is Action.KEEP:
+        one = self.first
+        if one.action is Action.KEEP:
             return Action.KEEP
-        return Action.UNINSTALL if self.revision is None else Action.ROLLBACK
+        return Action.UNINSTALL if one.revision is None else Action.ROLLBACK
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,6 +182,7 @@ class Plan:
     chart: str = ""
     left_out: tuple[tuple[str, str], ...] = ()
     findings: tuple[finding.Finding, ...] = ()
+    closings: tuple[Closing, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -139,7 +192,12 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Say whether nothing would change anywhere, and nothing has to be waited for."""
-        return all(step.action is Action.KEEP and not step.waits for step in self.steps)
+        waits = any(one.waits for step in self.steps for one in step.releases)
+        return not waits and not self.closings and all(step.is_kept for step in self.steps)
+
+    def command(self, verb: str) -> str:
+        """Return the command line of a verb for what this plan is about."""
+        return command(self.namespace, self.app, verb)
 
     def step(self, cluster: str) -> Step:
         """Return the step of one cluster."""
@@ -183,6 +241,9 @@ class Plan:
             chart=body["chart"],
             left_out=tuple(body["left_out"].items()),
             findings=tuple(_finding(found) for found in body["findings"]),
+            closings=tuple(
+                Closing(**{**one, "verb": Verb(one["verb"])}) for one in body.get("closings") or ()
+            ),
         )
 
 
@@ -195,8 +256,9 @@ def _step(body: Mapping[str, Any]) -> Step:
         Restart(kind=entry["kind"], name=entry["name"], pods=tuple(entry["pods"]))
         for entry in body["restarts"]
     )
-    for name in ("unstable", "stays", "no_return"):
-        known[name] = _texts(body[name])
+    known["more"] = tuple(_step(one) for one in body.get("more") or ())
+    for name in ("unstable", "stays", "no_return", "objects"):
+        known[name] = _texts(body.get(name) or ())
     return Step(**known)
 
 

@@ -140,6 +140,22 @@ def _host(text: str) -> str:
     raise ValueError("no domain; write labels of a-z, 0-9 and '-' with dots between: shop.local")
 
 
+def _host_port(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if colon and port.isdigit() and 0 < int(port) < 65536 and (HOST.fullmatch(bare) or _is_address(bare)):
+        return text
+    raise ValueError("no address with a port; write host:port, for example 10.1.2.3:6443 or '[fd00::1]:6443'")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _minor(text: str) -> str:
     if MINOR.fullmatch(text):
         return text
@@ -172,6 +188,9 @@ Host = Annotated[
     str, pydantic.AfterValidator(_host), pydantic.WithJsonSchema(_pattern(HOST.pattern, longest=253))
 ]
 """A domain such as a trust domain."""
+
+HostPort = Annotated[str, pydantic.AfterValidator(_host_port)]
+"""A host or an address with a port, an IPv6 address in brackets."""
 
 Minor = Annotated[
     str, pydantic.AfterValidator(_minor), pydantic.WithJsonSchema(_pattern(MINOR.pattern, longest=11))
@@ -227,3 +246,6 @@ Factor = Annotated[
 
 Values = Annotated[dict[str, Any], pydantic.Field(repr=False)]
 """Helm values; out of `repr`, since somebody will put a secret there."""
+
+OwnValues = Annotated[dict[str, Any] | None, pydantic.Field(repr=False)]
+"""The same where they may be left out."""

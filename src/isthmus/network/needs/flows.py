@@ -7,6 +7,7 @@ port is for, and who says so, is in `mesh/ports.py`.
 from __future__ import annotations
 
 import collections
+import dataclasses
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
@@ -196,10 +197,18 @@ def _cilium(seen: Views) -> Iterator[Flow]:
 
 
 def _clustermesh(seen: Views) -> Iterator[Flow]:
-    for exposure, some in _by(seen, lambda each: each.cilium.exposure if each.cilium else None).items():
-        is_node_port = exposure is datapath.Exposure.NODE_PORT
-        port = ports.CLUSTERMESH_NODE_PORT if is_node_port else ports.CLUSTERMESH
+    for node_port, some in _by(seen, _mesh_node_port).items():
+        port = ports.CLUSTERMESH if node_port is None else ports.CLUSTERMESH_NODE_PORT
+        if node_port:
+            port = dataclasses.replace(port, port=str(node_port))
         yield Flow(port, Place.NODES, Place.MESH, seen, some, Reach.OTHERS)
+
+
+def _mesh_node_port(each: View) -> int | None:
+    """Return the port on nodes, 0 for the chart's own, None where it is not exposed so."""
+    if each.cilium is None or each.cilium.exposure is not datapath.Exposure.NODE_PORT:
+        return None
+    return each.cilium.node_port or 0
 
 
 def _watching(seen: Views, *, has_hubble: bool) -> Iterator[Flow]:

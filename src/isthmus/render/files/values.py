@@ -8,8 +8,8 @@ from isthmus.mesh import cilium as ciliums
 from isthmus.mesh import gateways, settings
 from isthmus.mesh import istio as istios
 from isthmus.model import datapath, errors
-from isthmus.network.ipam import ranges
 from isthmus.render.files import emit, request
+from isthmus.rollout.connect import system
 
 if TYPE_CHECKING:
     from isthmus.model import fleet
@@ -26,32 +26,15 @@ RELEASES: Final = {
 
 def cilium(wish: request.Request) -> request.Files:
     """Return the Helm values of Cilium of each cluster."""
-    masks = {bits: ranges.node_mask(wish.fleet.spec.addressing, bits) for bits in (32, 128)}
-    everybody = tuple(text for each in wish.plan.addresses.clusters for text in _routed(wish.fleet, each))
     peers = _peers(wish)
     files = {}
     for each in wish.clusters:
-        told = ciliums.values(
-            wish.fleet,
-            each.cluster,
-            pods=tuple(request.texts(each.pods)),
-            all_pods=everybody,
-            masks=masks,
-            mtu=wish.mtu,
-            peers=peers,
-            api_server=_api_server(each.cluster),
-        )
+        compiled = system.values(wish.plan, each, peers=peers, api_server=_api_server(each.cluster))
+        told = system.with_own(wish.fleet, each.cluster, compiled)
         files[f"values-{each.cluster.name}.yaml"] = emit.yaml_text(
             "cilium", [told], _cilium_notes(wish, each.cluster)
         )
     return files
-
-
-def _routed(known: fleet.Fleet, each: ranges.Ranges) -> list[str]:
-    """Return the ranges that pods of a cluster have: with ENI and the VPC CNI they are the nodes' own."""
-    own = settings.cilium(known, each.cluster)
-    from_nodes = own.is_chained_to_aws or own.ipam in {datapath.Ipam.ENI, datapath.Ipam.ALIBABACLOUD}
-    return request.texts((each.nodes if from_nodes else ()) or each.pods)
 
 
 def _peers(wish: request.Request) -> dict[str, ciliums.Peer]:
