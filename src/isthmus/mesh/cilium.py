@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.address import prefix
 from isthmus.mesh import balancers, settings
+from isthmus.mesh.trust import leaves
 from isthmus.model import app, datapath, errors
 from isthmus.model import mesh as meshes
 
@@ -32,6 +33,11 @@ NODE_PORT: Final = 32379
 
 MASKS: Final[Mapping[int, int]] = {32: 24, 128: 120}
 """A node's block by bits of the family where nobody says (Cilium 1.20 values.yaml:2310-2319)."""
+
+PROVIDED: Final = "provided"
+
+RESTARTS: Final[Mapping[str, Any]] = {"rollOutCiliumPods": True, "operator": {"rollOutPods": True}}
+"""Agents and operators read their ConfigMap at their start alone: a new one has to restart them."""
 
 RENEWAL: Final = "0 0 1 */4 *"
 """Every four months, as `cilium clustermesh enable` has it; nothing renews certificates that Helm makes."""
@@ -63,7 +69,8 @@ def values(
     `pods` are its own ranges and `all_pods` those of every cluster; `masks` is the length of a node's block
     by bits of the family. `mtu` is in bytes on the wire between nodes, before Cilium takes its headers off
     (`MTU` of the chart), and yields to what the Fleet states. `certificates` is `cronJob` (renewed by
-    certgen) or `helm` (made once).
+    certgen), `helm` (made once), or `provided`: the Secrets are there before the chart, each cluster has a
+    user of its own in the others, and no key stands in the values.
     """
     if not settings.uses_cilium(known):
         raise errors.InputError(
@@ -82,6 +89,7 @@ def values(
         _mesh(known, cluster, own, peers or {}, certificates),
         _hubble(known, certificates),
         {"MTU": own.mtu or mtu} if own.mtu or mtu else {},
+        RESTARTS,
     )
     return functools.reduce(app.merge_values, parts, {})
 
@@ -248,19 +256,30 @@ def _mesh(
     if len(known.clusters) == 1:
         return {}
     service: Values = {"type": own.exposure.value}
+    if own.exposure is datapath.Exposure.NODE_PORT and own.node_port:
+        service["nodePort"] = own.node_port
     if own.exposure is datapath.Exposure.LOAD_BALANCER and (notes := balancers.internal(cluster.provider)):
         service["annotations"] = notes
     config: Values = {"enabled": True}
     if entries := {name: _entry(peers[name]) for name in sorted(peers) if name != cluster.name}:
         config["clusters"] = entries
     return {
-        "clustermesh": {
+        "clustermesh": _mcs(known, certificates)
+        | {
             "useAPIServer": True,
             "maxConnectedClusters": own.max_connected_clusters,
-            "apiserver": {"service": service, "tls": {"auto": _certificates(certificates)}},
+            "apiserver": {"service": service, "tls": _mesh_tls(certificates)},
             "config": config,
         }
     }
+
+
+def _mcs(known: fleet.Fleet, certificates: str) -> Values:
+    """Return what exports Services; `connect` tells CoreDNS itself, as the chart's job takes nothing back."""
+    if not settings.has_clusterset(known):
+        return {}
+    told: Values = {} if certificates == PROVIDED else {"corednsAutoConfigure": {"enabled": True}}
+    return {"mcsapi": {"enabled": True, **told}}
 
 
 def _entry(peer: Peer) -> Values:
@@ -268,14 +287,26 @@ def _entry(peer: Peer) -> Values:
     return place | {"port": peer.port}
 
 
+def _mesh_tls(method: str) -> Values:
+    # One user for each remote cluster holds only where all have one authority, and `provided` means that.
+    return {"auto": _certificates(method)} | ({"authMode": "cluster"} if method == PROVIDED else {})
+
+
 def _certificates(method: str) -> Values:
+    if method == PROVIDED:
+        return {"enabled": False}
     auto: Values = {"enabled": True, "method": method}
     return auto | ({"schedule": RENEWAL} if method == "cronJob" else {})
 
 
 def _hubble(known: fleet.Fleet, certificates: str) -> Values:
-    if known.spec.network is not None and not known.spec.network.hubble:
+    if not settings.has_hubble(known):
         return {"hubble": {"enabled": False}}
-    return {
-        "hubble": {"enabled": True, "relay": {"enabled": True}, "tls": {"auto": _certificates(certificates)}}
-    }
+    tls: Values = {"auto": _certificates(certificates)}
+    # A question to the cluster's DNS before that is up would cost Relay its own 30 seconds.
+    relay: Values = {"enabled": True, "retryTimeout": "5s"}
+    if certificates == PROVIDED:
+        # The chart renders Secrets of its own, with keys from values, unless it is told of existing ones.
+        tls["server"] = {"existingSecret": leaves.HUBBLE_SERVER}
+        relay["tls"] = {"client": {"existingSecret": leaves.HUBBLE_RELAY}}
+    return {"hubble": {"enabled": True, "relay": relay, "tls": tls}}

@@ -41,6 +41,7 @@ class Cilium(NamedTuple):
     egress_gateway: bool
     ipam: datapath.Ipam
     chaining: str | None
+    node_port: int | None = None
 
     @property
     def is_chained_to_aws(self) -> bool:
@@ -63,6 +64,17 @@ def uses_cilium(known: fleet.Fleet) -> bool:
     """Say whether Cilium makes the pod network; it does where nobody says."""
     network = known.spec.network
     return network is None or network.cni is datapath.Cni.CILIUM
+
+
+def has_clusterset(known: fleet.Fleet) -> bool:
+    """Say whether Services can be exported to all clusters by the MCS API; a cluster alone is no set."""
+    stated = known.spec.network is not None and known.spec.network.clusterset
+    return stated and len(known.clusters) > 1
+
+
+def has_hubble(known: fleet.Fleet) -> bool:
+    """Say whether flows are observed; they are where nobody says."""
+    return known.spec.network is None or known.spec.network.hubble
 
 
 def states_network(known: fleet.Fleet) -> bool:
@@ -115,6 +127,7 @@ def cilium(known: fleet.Fleet, cluster: fleet.Cluster) -> Cilium:
         egress_gateway=_one(own, base, "egress_gateway"),
         ipam=(own.ipam if own else None) or default or datapath.Ipam.CLUSTER_POOL,
         chaining=own.chaining if own else None,
+        node_port=_one(own, base, "node_port"),
     )
 
 

@@ -1,0 +1,149 @@
+"""The authority of each cluster's istiod, below a root whose key lies in no cluster: Secret `cacerts`.
+
+Fields as Istio reads them (istio.io plugin-ca-cert; security/pkg/pki/ca/ca.go). One that is good is kept.
+Pure: what stands in the cluster comes in.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from isthmus.mesh.trust import authority as authorities
+from isthmus.mesh.trust import judge as judges
+from isthmus.mesh.trust import secrets
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
+Json = dict[str, Any]
+
+SECRET: Final = "cacerts"  # noqa: S105 - its name
+NAMESPACE: Final = "istio-system"
+CERTIFICATE, KEY, ROOT, CHAIN = "ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"
+PURPOSES: Final = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+def name(fleet: str, cluster: str) -> str:
+    """Return whom the authority of a cluster is made out to."""
+    return f"isthmus {fleet} istio {cluster}"
+
+
+def settle(
+    wanted: str,
+    secret: Json | None,
+    *,
+    root: authorities.Authority,
+    random: authorities.Random,
+    now: dt.datetime,
+) -> secrets.Trust:
+    """Judge the Secret of a cluster, and issue its authority anew when it does not do."""
+    found = judge(wanted, secret, root=root.certificate, now=now)
+    if found.is_good:
+        return secrets.Trust(certificates=(found,))
+    fresh = body(authorities.delegate(root, wanted, random=random, now=now), root.certificate)
+    before: tuple[Json, ...] = ()
+    if secret is not None:
+        before = (secrets.bare(secret),)
+        fresh["type"] = before[0]["type"]  # which cannot change
+    return secrets.Trust(certificates=(found,), objects=(fresh,), before=before)
+
+
+def body(issued: authorities.Issued, root: x509.Certificate) -> Json:
+    """Return the Secret as istiod mounts it."""
+    texts = {
+        CERTIFICATE: issued.certificate,
+        KEY: issued.key,
+        ROOT: root.public_bytes(serialization.Encoding.PEM),
+        CHAIN: issued.certificate,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {"name": SECRET, "namespace": NAMESPACE, "labels": {secrets.MANAGED: "isthmus"}},
+        "data": {field: base64.b64encode(text).decode() for field, text in texts.items()},
+    }
+
+
+def judge(
+    wanted: str, secret: Mapping[str, Any] | None, *, root: x509.Certificate | None, now: dt.datetime
+) -> judges.Certificate:
+    """Return what stands in the Secret; without a `root` it is held to the one beside it."""
+    if secret is None:
+        return judges.Certificate(secret=SECRET, problems=(judges.ABSENT,))
+    try:
+        found, problems, beside = _read(secret)
+    except (KeyError, ValueError, TypeError, binascii.Error):
+        return judges.Certificate(secret=SECRET, problems=("it holds no authority that can be read",))
+    trusted = [root] if root is not None else beside
+    if not any(judges.is_signed_by(found, each) for each in trusted):
+        problems.append(f"it was signed by another root ({judges.signer_of(found)[:16] or 'unknown'})")
+    if {authorities.key_id(each) for each in beside} != {authorities.key_id(each) for each in trusted}:
+        problems.append("its root-cert.pem names another root")
+    if wanted and judges.common_name(found) != wanted:
+        problems.append(f"it is made out to '{judges.common_name(found)}' and not to '{wanted}'")
+    return judges.Certificate(
+        secret=SECRET,
+        common_name=judges.common_name(found),
+        authority=judges.signer_of(found),
+        trusts=tuple(authorities.key_id(each) for each in beside),
+        ends=found.not_valid_after_utc,
+        problems=(*problems, *_able(found), *judges.timed(found, now)),
+        is_ending=found.not_valid_after_utc - now < judges.RENEW,
+        is_ours=secrets.is_ours(secret),
+    )
+
+
+def _read(secret: Mapping[str, Any]) -> tuple[x509.Certificate, list[str], list[x509.Certificate]]:
+    found = x509.load_pem_x509_certificate(_field(secret, CERTIFICATE))
+    key = serialization.load_pem_private_key(_field(secret, KEY), None)
+    beside = x509.load_pem_x509_certificates(_field(secret, ROOT))
+    chain = x509.load_pem_x509_certificates(_field(secret, CHAIN))
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    problems = []
+    if key.public_key().public_bytes(*form) != found.public_key().public_bytes(*form):
+        problems.append("its key is not that of the certificate")
+    if not chain or chain[0] != found:
+        problems.append("its cert-chain.pem does not begin with the authority itself")
+    return found, problems, beside
+
+
+def _able(found: x509.Certificate) -> list[str]:
+    """Return why it could not sign for workloads: basic constraints, key usage, purposes of what it signs."""
+    problems = []
+    if authorities.depth(found) != 0:
+        problems.append("it may sign nothing, or authorities too (basicConstraints is not CA with pathlen 0)")
+    try:
+        usage = found.extensions.get_extension_for_class(x509.KeyUsage).value
+        if not usage.key_cert_sign:
+            problems.append("its key usage does not allow to sign certificates")
+    except x509.ExtensionNotFound:
+        pass
+    try:
+        purposes = set(found.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return problems
+    # A verifier takes a purpose of a leaf only where every authority above has it too (Go crypto/x509).
+    if ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in purposes and not set(PURPOSES) <= purposes:
+        problems.append("it may not sign for both servers and clients (extendedKeyUsage)")
+    return problems
+
+
+def _field(secret: Mapping[str, Any], field: str) -> bytes:
+    return base64.b64decode(dict(secret.get("data") or {})[field], validate=True)
+
+
+def mark(trust: secrets.Trust, secret: Mapping[str, Any] | None, root: x509.Certificate) -> str:
+    """Return which root and authority istiod will have: read at its start, so another one restarts it."""
+    will = trust.objects[0] if trust.objects else secret
+    own = ""
+    if will is not None:
+        own = authorities.key_id(x509.load_pem_x509_certificate(_field(will, CERTIFICATE)))
+    return f"{authorities.key_id(root)[:16]}.{own[:16]}"
