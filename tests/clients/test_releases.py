@@ -30,7 +30,7 @@ def secret(data: Any) -> dict[str, Any]:
 
 def packed(record: Any, *, zipped: bool = True) -> str:
     raw = json.dumps(record).encode()
-    return base64.b64encode(base64.b64encode(gzip.compress(raw) if zipped else raw)).decode()
+    return base64.b64encode(base64.b64encode(gzip.compress(raw, mtime=0) if zipped else raw)).decode()
 
 
 def listing(*items: Any) -> test_transport.Script:
@@ -80,3 +80,38 @@ async def test_no_record_is_no_release() -> None:
 
     assert await releases.history(server, "shop", "data") == ()
     assert await releases.latest(server, "shop", "data") is None
+
+
+def head(revision: int) -> dict[str, Any]:
+    labels = {"owner": "helm", "name": "shop", "version": str(revision)}
+    return {"metadata": {"name": f"sh.helm.release.v1.shop.v{revision}", "labels": labels}}
+
+
+async def test_of_a_long_history_only_the_newest_record_is_read() -> None:
+    heads = {"metadata": {}, "items": [head(9), head(10), head(8)]}
+    script = test_transport.Script((200, heads), (200, secret(packed({**RECORD, "version": 10}))))
+
+    found = await releases.latest(test_transport.cluster(script), "shop", "data")
+
+    assert found is not None
+    assert found.revision == 10
+    assert [request.url.path for request in script.seen] == [
+        "/api/v1/namespaces/data/secrets",
+        "/api/v1/namespaces/data/secrets/sh.helm.release.v1.shop.v10",
+    ]
+    assert "PartialObjectMetadataList" in script.seen[0].headers["Accept"]
+
+
+async def test_a_record_that_helm_removes_meanwhile_is_looked_for_again() -> None:
+    gone = (404, {"kind": "Status", "code": 404, "reason": "NotFound"})
+    script = test_transport.Script(
+        (200, {"metadata": {}, "items": [head(3)]}),
+        gone,
+        (200, {"metadata": {}, "items": [head(4)]}),
+        (200, secret(packed({**RECORD, "version": 4}))),
+    )
+
+    found = await releases.latest(test_transport.cluster(script), "shop", "data")
+
+    assert found is not None
+    assert found.revision == 4

@@ -69,6 +69,45 @@ def test_down_lists_what_stays_and_forgets_the_releases(shop: shops.Shop) -> Non
     assert "nothing to do" in shop.run("down").err
 
 
+def bring_namespace(shop: shops.Shop) -> str:
+    """Let the chart bring a namespace of its own with something in it, and return its name."""
+    own = f"{shop.namespace}-own"
+    template = shop.folder / "charts" / "db" / "templates" / "own.yaml"
+    bodies = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": own}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "inside", "namespace": own}},
+    ]
+    template.write_text(yaml.safe_dump_all(bodies), encoding="utf-8")
+    return own
+
+
+def test_a_release_that_brought_a_namespace_can_be_installed_again_right_after_down(shop: shops.Shop) -> None:
+    own = bring_namespace(shop)
+    shop.run("up")
+
+    told = shop.run("down").out
+    left = [shop.get(name, f"/api/v1/namespaces/{own}") for name in shop.clusters]
+    shop.run("up")
+
+    assert f"Namespace {own} is going away" in told
+    assert left == [None, None, None]
+    assert all(shop.get(name, f"/api/v1/namespaces/{own}/configmaps/inside") for name in shop.clusters)
+    shop.run("down")
+
+
+def test_a_namespace_has_its_time_to_go_away_also_where_pods_had_less_to_become_ready(
+    shop: shops.Shop,
+) -> None:
+    own = bring_namespace(shop)
+    shop.spec["rollout"]["timeout"] = "4s"
+    shop.set(west={"never": True})
+
+    shop.run("up", code=1)
+
+    assert [one["outcome"] for one in shop.history()] == ["rolled-back"]
+    assert [shop.get(name, f"/api/v1/namespaces/{own}") for name in shop.clusters] == [None, None, None]
+
+
 @pytest.fixture
 def locked(shop: shops.Shop) -> Iterator[shops.Shop]:
     """A shop in whose cluster `west` nobody may delete ConfigMaps, until `unlock`."""
@@ -197,6 +236,7 @@ OPERATION = {
 }  # fmt: skip
 RUN = {
     "cluster", "wave", "action", "state", "revision", "started", "ended", "message", "attempts", "helm",
+    "more",
 }  # fmt: skip
 
 

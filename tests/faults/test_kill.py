@@ -41,8 +41,8 @@ def steps(waves: tuple[tuple[str, ...], ...], verb: str, *ends: str) -> tuple[st
     return tuple(f"{name} {end}" for wave in waves for name in wave for end in (f"{verb} intent", *ends))
 
 
-def wave(number: int) -> tuple[str, str]:
-    return f"wave {number} gate ready begins", f"wave {number} gate ready passed"
+def wave(number: int) -> tuple[str, ...]:
+    return (f"wave {number} gate ready passed",)
 
 
 FORWARD = (("west",), ("east", "central"))
@@ -51,7 +51,7 @@ BACK = (("east", "central"), ("west",))
 
 def run_of(verb: str) -> tuple[str, ...]:
     done = ("helm starts", f"{verb} outcome", "done")
-    return ("created", "forward", *steps(FORWARD, verb, *done), *wave(0), *wave(1), "succeeded")
+    return ("created", *steps(FORWARD, verb, *done), *wave(0), *wave(1), "succeeded")
 
 
 UNDONE = ("undo begins", *steps(BACK, "undo", "helm starts", "undo outcome", "undo done"), "rolled-back")
@@ -61,12 +61,12 @@ LABELS: dict[str, tuple[str, ...]] = {
     "install": run_of("install"),
     "upgrade": run_of("upgrade"),
     "failing": (
-        "created", "forward", *steps(FORWARD, "upgrade", "helm starts", "upgrade outcome"), *wave(0),
+        "created", *steps(FORWARD, "upgrade", "helm starts", "upgrade outcome"), *wave(0),
         "west done", "east done", "central failed", *UNDONE,
     ),
     "rollback": run_of("rollback"),
     "down": (
-        "created", "forward", *steps(BACK, "uninstall", "helm starts", "uninstall outcome", "done"),
+        "created", *steps(BACK, "uninstall", "helm starts", "uninstall outcome", "done"),
         "succeeded",
     ),
 }  # fmt: skip

@@ -20,10 +20,9 @@ text = st.text(max_size=5)
 
 def strategy(wanted: type[Any], fixed: Any = None) -> Any:
     """Any value of one of our dataclasses, field by field."""
-    hints = typing.get_type_hints(wanted)
-    return st.builds(
-        wanted, **{f.name: of(hints[f.name]) for f in dataclasses.fields(wanted)} | (fixed or {})
-    )
+    hints, known = typing.get_type_hints(wanted), dict(fixed or {})
+    open_ones = [field.name for field in dataclasses.fields(wanted) if field.name not in known]
+    return st.builds(wanted, **{name: of(hints[name]) for name in open_ones}, **known)
 
 
 def of(hint: Any) -> Any:
@@ -35,13 +34,13 @@ def of(hint: Any) -> Any:
         )
     if origin in {types.UnionType, typing.Union}:
         return st.one_of(*map(of, inner))
+    if hint is plan.Step:  # further releases have none themselves
+        alone = strategy(plan.Step, {"more": st.just(())})
+        return strategy(plan.Step, {"more": st.lists(alone, max_size=2).map(tuple)})
     if dataclasses.is_dataclass(hint):
         return strategy(typing.cast("type[Any]", hint))
-    if hint is float:
-        return st.floats(0, 1e6)
-    if hint is str:
-        return text
-    return st.from_type(hint)
+    plain = {float: st.floats(0, 1e6), str: text}
+    return plain[hint] if hint in plain else st.from_type(hint)
 
 
 pairs = st.dictionaries(text, text, max_size=2).map(lambda found: tuple(found.items()))

@@ -13,21 +13,23 @@ import enum
 import ipaddress
 import json
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 
 from isthmus.clients import credentials, refusal, retry, tls
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
+    from httpx2 import websockets
     from lightkube.config.kubeconfig import SingleConfig
 
     from isthmus.clients.redactor import Redactor
     from isthmus.model import errors
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 _BUSY = 429
@@ -188,6 +190,53 @@ class Connection:
         except refusal.FAILURES as failure:
             raise self._failed(request, failure).error from failure
 
+    async def talk(
+        self,
+        path: str,
+        params: Sequence[tuple[str, str]],
+        *,
+        what: str,
+        protocols: Sequence[str],
+        seconds: float,
+        read: Callable[[websockets.AsyncWebSocketSession], Awaitable[T]],
+    ) -> T:
+        """Open a websocket once and return what `read` makes of it; TimeoutError after `seconds`."""
+        from httpx2 import websockets  # noqa: PLC0415 - most verbs need none
+
+        known: tuple[type[BaseException], ...] = (
+            *refusal.FAILURES,
+            websockets.HTTPXWSException,
+            ExceptionGroup,
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                async with self._open().websocket(
+                    path,
+                    params=list(params),
+                    subprotocols=list(protocols),
+                    timeout=httpx2.Timeout(self._timeout, connect=self._connect_timeout),
+                    extensions=self._extensions,
+                ) as session:
+                    return await read(session)
+        except TimeoutError:
+            raise
+        except known as failure:
+            raise self._unheard(what, _leaf(failure)) from failure
+
+    def _unheard(self, what: str, failure: BaseException) -> errors.IsthmusError:
+        """Return the error for a websocket that was refused or broke."""
+        from httpx2 import websockets  # noqa: PLC0415 - as above
+
+        if isinstance(failure, websockets.WebSocketUpgradeError):
+            # its body is closed before anybody can read it
+            refused = refusal.Refusal(self.name, what, failure.response.status_code, {})
+            return refusal.from_status(refused, self._redactor)
+        if isinstance(failure, websockets.HTTPXWSException):
+            return refusal.from_broken(what, where=self.name, server=self.server)
+        return refusal.from_failure(
+            failure, where=self.name, what=what, server=self.server, seconds=self._timeout
+        )
+
     async def close(self) -> None:
         """Close all connections; a later request opens new ones."""
         client, self._client = self._client, None
@@ -198,14 +247,17 @@ class Connection:
     def _connect_timeout(self) -> float:
         return self._timeout / 2
 
+    @property
+    def _extensions(self) -> dict[str, Any]:
+        name = getattr(self.config.cluster, "server_name", None)
+        return {"sni_hostname": name} if name else {}
+
     def _built(self, client: httpx2.AsyncClient, request: Request, **more: Any) -> httpx2.Request:
         headers = {"Accept": request.accept}
         content = None
         if request.body is not None:
             content = json.dumps(request.body).encode()
             headers["Content-Type"] = request.media
-        name = getattr(self.config.cluster, "server_name", None)
-        extensions = {"sni_hostname": name} if name else {}
         built = client.build_request(
             request.method,
             request.path,
@@ -214,7 +266,7 @@ class Connection:
             headers=headers,
             **more,
         )
-        built.extensions.update(extensions)
+        built.extensions.update(self._extensions)
         return built
 
     def _open(self) -> httpx2.AsyncClient:
@@ -255,6 +307,13 @@ def _parsed(response: httpx2.Response) -> Any:
         if response.is_success:
             raise
         return {}
+
+
+def _leaf(failure: BaseException) -> BaseException:
+    """Return the first failure of a group: the tasks of a websocket fail together."""
+    while isinstance(failure, ExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
 
 
 def _asked(response: httpx2.Response) -> float | None:

@@ -320,6 +320,8 @@ class Helm:
             "KUBECONFIG": os.devnull,
             "TMPDIR": str(home),  # what a killed helm leaves goes with the folder
         }
+        # helm lives for a moment: collecting its garbage costs an eighth of its work and saves a few MiB.
+        env.setdefault("GOGC", "400")
         if registries:
             env["HELM_REGISTRY_CONFIG"] = self.env.get("HELM_REGISTRY_CONFIG") or str(
                 _config_home(self.env) / "registry/config.json"

@@ -15,14 +15,14 @@ from isthmus.model import errors
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from types import TracebackType
     from typing import Self
 
     import httpx2
     from lightkube.config.kubeconfig import SingleConfig
 
-    from isthmus.clients import connection
+    from isthmus.clients import commands, connection
 
 Json = dict[str, Any]
 Retry = retry.Retry
@@ -30,6 +30,7 @@ Retry = retry.Retry
 PAGE = 500  # objects in one answer, as kubectl asks
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _MISSING = frozenset({404})
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 
 class Cluster:
@@ -75,6 +76,13 @@ class Cluster:
         """The address of the API server."""
         return self._link.server
 
+    @property
+    def authority(self) -> bytes:
+        """The certificates that this server is held to, PEM; empty where they are this machine's own."""
+        from isthmus.clients import tls  # noqa: PLC0415 - as above
+
+        return tls.authority(self.config)
+
     def as_token(self, token: str) -> Cluster:
         """Return the same server with only this bearer token."""
         from isthmus.clients import entries  # noqa: PLC0415 - as above
@@ -104,6 +112,12 @@ class Cluster:
     ) -> builtins.list[Json]:
         """Return the objects that match, of all namespaces when none is given."""
         return (await self._listing(kind, namespace, _selecting(labels, fields)))[0]
+
+    async def list_metadata(
+        self, kind: kinds.Kind, namespace: str | None = None, *, labels: str = ""
+    ) -> builtins.list[Json]:
+        """Return the metadata alone of the objects that match, as PartialObjectMetadata."""
+        return (await self._listing(kind, namespace, _selecting(labels, ""), accept=_METADATA))[0]
 
     async def watch(
         self,
@@ -137,7 +151,12 @@ class Cluster:
             await events.aclose()  # type: ignore[attr-defined]  # an async generator, typed as an iterator
 
     async def _listing(
-        self, kind: kinds.Kind, namespace: str | None, params: dict[str, str]
+        self,
+        kind: kinds.Kind,
+        namespace: str | None,
+        params: dict[str, str],
+        *,
+        accept: str = "application/json",
     ) -> tuple[builtins.list[Json], str]:
         what = f"cannot list {kind.plural}" + (f" in {namespace}" if namespace else "")
         items: builtins.list[Json] = []
@@ -145,7 +164,12 @@ class Cluster:
         while True:
             page = {**params, "limit": str(PAGE), **({"continue": token} if token else {})}
             reply = await self._send(
-                "GET", path, what, params=page, allow=frozenset({410}) if token else frozenset()
+                "GET",
+                path,
+                what,
+                params=page,
+                accept=accept,
+                allow=frozenset({410}) if token else frozenset(),
             )
             if reply.code == 410:  # the server forgot the version of the first page: begin again
                 items, token = [], ""
@@ -258,6 +282,17 @@ class Cluster:
             body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec},
         )
         return str(reply.body["status"]["token"])
+
+    async def run(
+        self, namespace: str, pod: str, words: Sequence[str], *, container: str, seconds: float
+    ) -> commands.Done:
+        """Run a command in a pod and return how it ended; DeadlineError after `seconds`."""
+        from isthmus.clients import commands  # noqa: PLC0415 - only this needs websockets
+
+        command = commands.Command(namespace=namespace, pod=pod, words=tuple(words), container=container)
+        return await commands.run(
+            self._link, kinds.POD.path(namespace, pod, "exec"), command, seconds=seconds
+        )
 
     async def allows(
         self, verb: str, kind: kinds.Kind, namespace: str | None = None, *, subresource: str = ""

@@ -27,6 +27,11 @@ SERVICE_RANGE = ("networking.k8s.io/v1", "networking.k8s.io/v1beta1")
 
 async def read(server: kube.Cluster, context: str) -> imported.Live:
     """Return one cluster as it is; UnreachableError when it does not answer."""
+    return clusters.live(await read_objects(server, context))
+
+
+async def read_objects(server: kube.Cluster, context: str) -> objects.Objects:
+    """Return what tells of the network of one cluster; UnreachableError when it does not answer."""
     parts = _Parts(server)
     try:
         found = await _objects(parts, context)
@@ -34,7 +39,7 @@ async def read(server: kube.Cluster, context: str) -> imported.Live:
             found = found.with_services(await parts.many(kinds.SERVICE))
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from failed
-    return clusters.live(found)
+    return found
 
 
 async def _objects(parts: _Parts, context: str) -> objects.Objects:

@@ -260,6 +260,16 @@ def from_failure(
     return errors.UnreachableError(what, where=where, why=why, remedy=remedy)
 
 
+def from_broken(what: str, *, where: str, server: str) -> errors.IsthmusError:
+    """Return the error for a conversation that ended before everything was said."""
+    return errors.UnreachableError(
+        what,
+        where=where,
+        why=f"{server} broke the connection off",
+        remedy="Check the API server, and its way to the node (port 10250).",
+    )
+
+
 def is_certificate_trouble(failure: BaseException) -> bool:
     """Say whether TLS was refused for a reason that a repetition does not cure."""
     return _cause(failure, ssl.SSLCertVerificationError) is not None

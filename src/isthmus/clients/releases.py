@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_TRIES = 3
+"""Times that the newest record may vanish between its label and its body."""
 _SYSTEM_LABELS = frozenset({"name", "owner", "status", "version", "createdAt", "modifiedAt"})
 
 
@@ -37,7 +39,19 @@ async def history(cluster: kube.Cluster, release: str, namespace: str) -> tuple[
 
 
 async def latest(cluster: kube.Cluster, release: str, namespace: str) -> values.Release | None:
-    """Return the newest revision, whatever its status, or None."""
+    """Return the newest revision, whatever its status, or None.
+
+    Only labels are listed: the records of a large chart are megabytes, and all but one would be read for
+    nothing.
+    """
+    for _ in range(_TRIES):
+        heads = await cluster.list_metadata(kinds.SECRET, namespace, labels=f"owner=helm,name={release}")
+        if not heads:
+            return None
+        newest = max(heads, key=_revision)["metadata"]["name"]
+        secret = await cluster.get(kinds.SECRET, newest, namespace)
+        if secret is not None:  # else helm has removed it since: it keeps so many
+            return _read(cluster.name, secret)
     found = await history(cluster, release, namespace)
     return found[-1] if found else None
 
@@ -53,6 +67,12 @@ async def delete_record(cluster: kube.Cluster, release: str, namespace: str, rev
 def secret_name(release: str, revision: int) -> str:
     """Return the name of the Secret that holds a revision."""
     return f"sh.helm.release.v1.{release}.v{revision}"
+
+
+def _revision(head: Json) -> int:
+    """Return the revision of a record, from its label (Helm storage/driver/secrets.go); 0 without one."""
+    version = str((head["metadata"].get("labels") or {}).get("version") or "")
+    return int(version) if version.isdigit() else 0
 
 
 def _read(cluster: str, secret: Json) -> values.Release:

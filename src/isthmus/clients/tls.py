@@ -38,14 +38,20 @@ def context(config: SingleConfig) -> ssl.SSLContext:
     return made
 
 
+def authority(config: SingleConfig) -> bytes:
+    """Return the certificates that a cluster is held to, PEM; empty where they are this machine's own."""
+    cluster = config.cluster
+    found = _pem(config, "certificate authority", cluster.certificate_auth_data, cluster.certificate_auth)
+    return found or b""
+
+
 def _verifying(config: SingleConfig) -> ssl.SSLContext:
     import httpx2  # noqa: PLC0415 - only the open connection needs it
 
-    cluster = config.cluster
-    authority = _pem(config, "certificate authority", cluster.certificate_auth_data, cluster.certificate_auth)
-    if authority is None:
-        return httpx2.create_ssl_context(verify=not cluster.insecure)
-    made = ssl.create_default_context(cadata=authority.decode("ascii"))
+    trusted = authority(config)
+    if not trusted:
+        return httpx2.create_ssl_context(verify=not config.cluster.insecure)
+    made = ssl.create_default_context(cadata=trusted.decode("ascii"))
     # Python 3.13 made strict X.509 the default; CAs of older kubeadm clusters lack a key identifier,
     # and kubectl takes them.
     made.verify_flags &= ~ssl.VERIFY_X509_STRICT

@@ -73,35 +73,16 @@ async def _try(work: works.Work, step: plan.Step, deadline: float) -> None:
             name, state=operation.State.STARTED, started=started, attempts=run.attempts + 1
         ),
         cluster=name,
-        text=f"back to revision {step.revision}" if step.revision is not None else "taking the release out",
+        text=f"back to revision {step.first.revision}"
+        if step.first.revision is not None
+        else "taking the release out",
     )
-    server = await work.rights.server(name)
-    before = await releases.latest(server, step.release, step.namespace)
-    revision = await steps.back(await work.hands(step, deadline), step)
-    await work.note(
-        f"{name} undo outcome",
-        lambda now: now.with_undo(name, state=operation.State.APPLIED, revision=revision),
-        cluster=name,
-        text=f"revision {step.revision} again, as {revision}"
-        if revision is not None
-        else "release uninstalled",
-    )
-    target = ready.Target(
-        server=server, release=step.release, namespace=step.namespace, revision=revision, deadline=deadline
-    )
-    if revision is None:
-        await ready.wait_gone(target, clock=work.clock, objects=steps.objects_of(before))
-        left = steps.remains(step, before)
-        message = f"uninstalled; stays: {', '.join(left)}" if left else "uninstalled"
-    else:
-        await ready.wait(
-            target,
-            clock=work.clock,
-            say=lambda text: work.say(text, name),
-            check=worlds.nothing,
-            free_after=0.0,
-        )
-        message = "back and ready"
+    said = [
+        await _one(work, step, one, deadline)
+        for one in reversed(step.releases)
+        if one.action is not plan.Action.KEEP
+    ]
+    message = "; ".join(dict.fromkeys(said))
     await work.note(
         f"{name} undo done",
         lambda now: now.with_undo(
@@ -111,3 +92,42 @@ async def _try(work: works.Work, step: plan.Step, deadline: float) -> None:
         text=message,
         code="done",
     )
+
+
+async def _one(work: works.Work, whole: plan.Step, step: plan.Step, deadline: float) -> str:
+    """Take one release of a step back; return what is to say of it."""
+    name = step.cluster
+    server = await work.rights.server(name)
+    before = await releases.latest(server, step.release, step.namespace)
+    revision = await steps.back(await work.hands(step, deadline), step)
+    await work.note(
+        f"{name} undo outcome",
+        lambda now: now.with_undo(
+            name, state=operation.State.APPLIED, **({"revision": revision} if step is whole else {})
+        ),
+        cluster=name,
+        text=f"revision {step.revision} again, as {revision}"
+        if revision is not None
+        else "release uninstalled",
+    )
+    target = ready.Target(
+        server=server, release=step.release, namespace=step.namespace, revision=revision, deadline=deadline
+    )
+    if revision is None:
+        await ready.wait_gone(
+            target,
+            clock=work.clock,
+            objects=steps.objects_of(before),
+            say=lambda text: work.say(text, name),
+            check=worlds.nothing,
+        )
+        left = steps.remains(step, before)
+        return f"uninstalled; stays: {', '.join(left)}" if left else "uninstalled"
+    await ready.wait(
+        target,
+        clock=work.clock,
+        say=lambda text: work.say(text, name),
+        check=worlds.nothing,
+        free_after=0.0,
+    )
+    return "back and ready"

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from isthmus.engine.voters import Json
 
 _FORM = b"isthmus bundle 1\n"
+_BESIDE = "isthmus.dev/beside"
+"""Key that no chart has: what stands with it is more than values."""
 _HEAD, _PIECE = "bundle", "bundle-piece"
 """Components in labels: heads are small, so that they can be listed apart from what they lead to."""
 
@@ -37,11 +39,30 @@ class Bundle:
     values: Json = dataclasses.field(repr=False)
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """For readers, such as the chart's name and version; no part of the digest."""
+    objects: tuple[Json, ...] = dataclasses.field(default=(), repr=False)
+    """What is written before the chart and in no release of it, such as certificates."""
+    before: tuple[Json, ...] = dataclasses.field(default=(), repr=False)
+    """What stood in the place of some of them, for the way back."""
+    after: tuple[Json, ...] = dataclasses.field(default=(), repr=False)
+    """Fields that are laid over what the chart wrote."""
+
+    parts: tuple[Json, ...] = dataclasses.field(default=(), repr=False)
+    """What is written after the chart, fields on others' objects included (`rollout.part`)."""
 
     @property
     def digest(self) -> str:
         """What names the content."""
-        return digest(self.archive, self.values)
+        return digest(self.archive, self.pinned)
+
+    @property
+    def pinned(self) -> Json:
+        """What is pinned beside the archive: the values alone where there is nothing else."""
+        if not (self.objects or self.after or self.parts):
+            return self.values
+        beside: Json = {"objects": list(self.objects), "before": list(self.before)}
+        beside |= {"after": list(self.after)} if self.after else {}
+        beside |= {"parts": list(self.parts)} if self.parts else {}
+        return {_BESIDE: beside, "values": self.values}
 
 
 def digest(archive: bytes, values: Json) -> str:
@@ -52,7 +73,7 @@ def digest(archive: bytes, values: Json) -> str:
 async def store(cluster: voting.Api, bundle: Bundle, key: str) -> str:
     """Return the digest once all of the bundle is in the cluster; repeatable."""
     mark = bundle.digest
-    blob = _canonical(bundle.values) + b"\n" + bundle.archive  # canonical JSON holds no line break
+    blob = _canonical(bundle.pinned) + b"\n" + bundle.archive  # canonical JSON holds no line break
     pieces = [blob[at : at + voting.CHUNK] for at in range(0, len(blob), voting.CHUNK)]
     about = json.dumps({"digest": mark, "parts": len(pieces), "metadata": dict(bundle.metadata)}, indent=1)
     for number, piece in enumerate(pieces):
@@ -74,7 +95,7 @@ async def load(cluster: voting.Api, digest: str, key: str) -> Bundle:
         )
         blob = b"".join(_bytes(part, "piece") for part in found)
         values, _, archive = blob.partition(b"\n")
-        bundle = Bundle(archive=archive, values=json.loads(values), metadata=about["metadata"])
+        bundle = _unpinned(archive, json.loads(values), about["metadata"])
     except (KeyError, TypeError, ValueError):
         raise _broken(
             cluster.name, digest, "a part is missing or unreadable"
@@ -109,6 +130,21 @@ async def delete(cluster: voting.Api, digest: str, key: str) -> bool:
 def name(digest: str, key: str) -> str:
     """Return the name of a bundle's head: Apps with the same content have one each, and prune their own."""
     return f"bundle.{key}.{digest[:12]}"
+
+
+def _unpinned(archive: bytes, pinned: Json, metadata: Mapping[str, str]) -> Bundle:
+    beside = pinned.get(_BESIDE)
+    if beside is None:
+        return Bundle(archive=archive, values=pinned, metadata=metadata)
+    return Bundle(
+        archive=archive,
+        values=pinned["values"],
+        metadata=metadata,
+        objects=tuple(beside["objects"]),
+        before=tuple(beside["before"]),
+        parts=tuple(beside.get("parts", ())),
+        after=tuple(beside.get("after", ())),
+    )
 
 
 def _canonical(values: Json) -> bytes:

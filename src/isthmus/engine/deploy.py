@@ -30,7 +30,7 @@ async def start(world: worlds.World, draft: drafts.Draft, *, wait: float = 0.0) 
         raise errors.ConflictError(
             "the plan has errors and cannot be run",
             why="; ".join(f.message for f in draft.plan.findings if f.severity is finding.Severity.ERROR),
-            remedy="mend them, then look again with `isthmus deploy diff`",
+            remedy=f"mend them, then look again with `{draft.plan.command('diff')}`",
         )
     world = dataclasses.replace(world, secrets=world.secrets.joined(draft.secrets))
     identity = _new_id(world)
@@ -78,7 +78,7 @@ async def resume(
     if entry is None:
         raise errors.InputError(
             f"App {namespace}/{app} has no unfinished operation",
-            remedy=f"see what there was: isthmus deploy history {app}",
+            remedy=f"see what there was: {plan.command(namespace, app, 'history')}",
         )
     for name in dict(entry.plan.voters):
         world.cluster(name)
@@ -125,12 +125,13 @@ async def _refuse_moved(world: worlds.World, planned: plan.Plan) -> None:
     """Look at Helm's revisions once more, now that nobody else of ours can move them."""
 
     async def one(name: str) -> str:
-        step = planned.step(name)
-        found = await releases.history(world.cluster(name), step.release, step.namespace)
-        now = observed.Observed(cluster=name, history=found).revision
-        if now == step.revision:
-            return ""
-        return f"{name}: release at revision {now or 'none'}, planned on {step.revision or 'none'}"
+        for step in planned.step(name).releases:
+            found = await releases.history(world.cluster(name), step.release, step.namespace)
+            now = observed.Observed(cluster=name, history=found).revision
+            if now != step.revision:
+                label = f"release {step.release} at revision {now or 'none'}"
+                return f"{name}: {label}, planned on {step.revision or 'none'}"
+        return ""
 
     found = await worlds.each(tuple(step.cluster for step in planned.steps), one)
     drafts.raise_first(_required(found, planned))
@@ -144,7 +145,8 @@ async def _refuse_moved(world: worlds.World, planned: plan.Plan) -> None:
 
 
 async def _store(rights: session.Session, name: str, draft: drafts.Draft) -> None:
-    await bundle.store(await rights.server(name), draft.bundles[name], rights.key)
+    for pinned in draft.pinned(name):
+        await bundle.store(await rights.server(name), pinned, rights.key)
 
 
 def _required(found: Mapping[str, object], planned: plan.Plan) -> dict[str, object]:

@@ -11,12 +11,15 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from isthmus.clients import redactor, releases
+from isthmus.engine import beside as besides
 from isthmus.engine import bundle, observe, operations, wanted
+from isthmus.engine import exposure as exposing
 from isthmus.engine import voters as voting
 from isthmus.engine import world as worlds
 from isthmus.model import app as apps
-from isthmus.model import errors, operation, plan
+from isthmus.model import errors, finding, operation, plan
 from isthmus.model import fleet as fleets
+from isthmus.rollout import exposure, part
 from isthmus.rollout import observed as observations
 from isthmus.rollout import plan as plans
 
@@ -36,6 +39,12 @@ class Draft:
     plan: plan.Plan
     bundles: Mapping[str, bundle.Bundle] = dataclasses.field(default_factory=dict, repr=False)
     secrets: redactor.Redactor = dataclasses.field(default_factory=redactor.Redactor, repr=False)
+    more: Mapping[str, tuple[bundle.Bundle, ...]] = dataclasses.field(default_factory=dict, repr=False)
+    """Of the further releases of a cluster."""
+
+    def pinned(self, cluster: str) -> tuple[bundle.Bundle, ...]:
+        """Return all that is pinned in a cluster."""
+        return (self.bundles[cluster], *self.more.get(cluster, ()))
 
 
 async def up(
@@ -45,21 +54,38 @@ async def up(
     *,
     folder: Path,
     only: Sequence[str] | None = None,
+    beside: Mapping[str, besides.Beside] | None = None,
+    key: str = "",
 ) -> Draft:
-    """Render, dry-run every cluster at once, and plan."""
+    """Render, dry-run every cluster at once, and plan; `beside` is what stands beside the network's charts.
+
+    `key` is what the bundles are kept under, where that is not the App's own.
+    """
     names = _chosen(app, fleet, only)
-    found, seen, strays = await asyncio.gather(
+    found, seen, strays, exposed = await asyncio.gather(
         wanted.gather(world, app, folder, names),
-        observe.look(world, _subject(app), names),
+        observe.look(world, _subject(app, key), names),
         _strays(world, app, fleet, only),
+        exposing.parts(world, app, names if beside is None else ()),
     )
-    given = {name: one for name, one in found.items() if isinstance(one, wanted.Wanted)}
+    more = dict(beside or {})
+    for name, each in exposed.items():
+        if not isinstance(each, errors.IsthmusError):
+            more[name] = besides.Beside(parts=each)
+        elif isinstance(found[name], wanted.Wanted):
+            found[name] = each  # what it is to say across clusters cannot be told, so nothing is done there
+    given = {
+        name: besides.added(one, more.get(name))
+        for name, one in found.items()
+        if isinstance(one, wanted.Wanted)
+    }
     secrets = _joined(given)
     observed = await observe.attempt(
         dataclasses.replace(world, secrets=secrets),
-        _subject(app),
+        _subject(app, key),
         {name: seen[name] for name in given},
-        wanted={name: one.rendered.first for name, one in given.items()},
+        wanted={name: (*one.bundle.objects, *one.rendered.first) for name, one in given.items()},
+        parts={name: more[name].parts for name in given if name in more},
     )
     for name, failed in found.items():
         if isinstance(failed, errors.InputError) and app.member(name).membership is _REQUIRED:
@@ -74,10 +100,26 @@ async def up(
         only=only,
         strays=strays,
     )
+    said = exposure.findings(app, {name: one.rendered.first for name, one in given.items()})
+    made = dataclasses.replace(made, findings=(*made.findings, *said))
     return Draft(
-        plan=made,
+        plan=besides.named(made, {name: one.bundle for name, one in given.items()}),
         bundles={name: one.bundle for name, one in given.items()},
         secrets=secrets.joined(_seen(observed)),
+    )
+
+
+def joined(first: Draft, more: Draft) -> Draft:
+    """Return a draft in which each cluster gets the releases of `more` after its own."""
+    bundles = {
+        name: (*first.more.get(name, ()), *((more.bundles[name],) if name in more.bundles else ()))
+        for name in {*first.more, *more.bundles}
+    }
+    return dataclasses.replace(
+        first,
+        plan=plans.joined(first.plan, more.plan),
+        more=bundles,
+        secrets=first.secrets.joined(more.secrets),
     )
 
 
@@ -93,23 +135,76 @@ async def rollback(
     past = _past(await operations.all_of(world, plans.voters(fleet), app.namespace, app.name), to, app.name)
     names = _chosen(app, fleet, only)
     targets = {run.cluster: past.plan.step(run.cluster).revision for run in past.runs}
+    parts, said = await _parts_before(world, app, past, names)
     observed = await observe.observe(
         world,
         _subject(app),
         names,
         wanted={},
         target={name: revision for name, revision in targets.items() if revision is not None},
+        parts=parts,
     )
     made = plans.rollback(app, fleet, past=past, observed=observed, only=only)
-    return Draft(plan=made, secrets=_seen(observed))
+    made = dataclasses.replace(made, findings=(*made.findings, *said))
+    return _pinning(Draft(plan=made, secrets=_seen(observed)), parts, plan.Action.ROLLBACK)
+
+
+async def _parts_before(
+    world: worlds.World, app: apps.App, past: operation.Operation, names: Sequence[str]
+) -> tuple[dict[str, tuple[part.Part, ...]], tuple[finding.Finding, ...]]:
+    """Return the parts that lead to before an operation, and each cluster that has forgotten them."""
+
+    async def one(name: str) -> tuple[part.Part, ...]:
+        mark = past.plan.step(name).bundle or ""
+        pinned = await bundle.load(world.cluster(name), mark, voting.app_key(app.namespace, app.name))
+        return tuple(part.Part.from_json(each).reversed for each in reversed(pinned.parts))
+
+    had = {step.cluster for step in past.plan.steps if step.bundle and step.objects}
+    found = await worlds.each(tuple(name for name in names if name in had), one)
+    lost = tuple(
+        exposure.forgotten(app, name, each.brief)
+        for name, each in found.items()
+        if isinstance(each, errors.IsthmusError)
+    )
+    return {name: each for name, each in found.items() if not isinstance(each, errors.IsthmusError)}, lost
 
 
 async def down(
-    world: worlds.World, app: apps.App, fleet: fleets.Fleet, *, only: Sequence[str] | None = None
+    world: worlds.World,
+    app: apps.App,
+    fleet: fleets.Fleet,
+    *,
+    only: Sequence[str] | None = None,
+    key: str = "",
 ) -> Draft:
     """Plan taking the App out."""
-    observed = await observe.observe(world, _subject(app), _chosen(app, fleet, only), wanted={})
-    return Draft(plan=plans.down(app, fleet, observed=observed, only=only), secrets=_seen(observed))
+    observed = await observe.observe(world, _subject(app, key), _chosen(app, fleet, only), wanted={})
+    draft = Draft(plan=plans.down(app, fleet, observed=observed, only=only), secrets=_seen(observed))
+    return leaving(draft, dict.fromkeys(observed, exposure.out(app)))
+
+
+def leaving(draft: Draft, parts: Mapping[str, Sequence[part.Part]]) -> Draft:
+    """Return the draft whose steps that uninstall write such parts as their last act, and pin them."""
+    return _pinning(draft, parts, plan.Action.UNINSTALL)
+
+
+def _pinning(draft: Draft, parts: Mapping[str, Sequence[part.Part]], action: plan.Action) -> Draft:
+    pinned = {
+        step.cluster: bundle.Bundle(
+            archive=b"", values={}, parts=tuple(each.to_json() for each in parts[step.cluster])
+        )
+        for step in draft.plan.steps
+        if step.action is action and parts.get(step.cluster)
+    }
+    waves = tuple(
+        tuple(
+            dataclasses.replace(step, bundle=pinned[step.cluster].digest) if step.cluster in pinned else step
+            for step in wave
+        )
+        for wave in draft.plan.waves
+    )
+    made = dataclasses.replace(draft.plan, waves=waves)
+    return dataclasses.replace(draft, plan=made, bundles={**draft.bundles, **pinned})
 
 
 async def pin(world: worlds.World, draft: Draft) -> None:
@@ -148,6 +243,7 @@ async def saved(world: worlds.World, saved: plan.Plan) -> Draft:
         tuple(step.cluster for step in saved.steps),
         wanted={name: each.rendered.first for name, each in given.items()},
         target={step.cluster: step.target for step in saved.steps if step.target is not None},
+        parts={name: [part.Part.from_json(one) for one in each.parts] for name, each in found.items()},
     )
     changes = plans.moved(
         saved, rendered={name: each.rendered for name, each in given.items()}, observed=observed
@@ -182,9 +278,9 @@ def raise_first(found: Mapping[str, object]) -> None:
             raise answer
 
 
-def _subject(app: apps.App) -> observe.Subject:
-    key = voting.app_key(app.namespace, app.name)
-    return observe.Subject(app.release, app.namespace, app.spec.service_account, key)
+def _subject(app: apps.App, key: str = "") -> observe.Subject:
+    kept = key or voting.app_key(app.namespace, app.name)
+    return observe.Subject(app.release, app.namespace, app.spec.service_account, kept)
 
 
 def _joined(given: Mapping[str, wanted.Wanted]) -> redactor.Redactor:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import copy
 import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
@@ -117,6 +118,7 @@ async def take(
     credential = await _issue(
         cluster,
         secret["metadata"]["uid"],
+        created=secret,
         key=key,
         operation=operation,
         token=token,
@@ -262,15 +264,21 @@ async def _issue(
     clock: clocks.Clock,
     seconds: int,
     is_settled: bool = False,
+    created: Json | None = None,
 ) -> Credential:
-    """Issue a token bound to our Secret, and store it there before anybody uses it."""
+    """Issue a token bound to our Secret, and store it there before anybody uses it.
+
+    `created` is that Secret where it was just made: it need not be read again.
+    """
     name, asked = f"fence.{key}", clock.now()
     try:
         text = await cluster.issue_token(account.name, account.namespace, secret=(name, uid), seconds=seconds)
     except (errors.ConflictError, errors.DeniedError):
         await _own_secret(cluster, name, account.namespace, uid)  # FencedError when that was the reason
         raise
-    await _change_secret(cluster, name, account.namespace, uid, text=text, is_settled=is_settled)
+    await _change_secret(
+        cluster, name, account.namespace, uid, text=text, is_settled=is_settled, known=created
+    )
     return Credential(
         cluster=cluster.name,
         key=key,
@@ -285,11 +293,19 @@ async def _issue(
 
 
 async def _change_secret(
-    cluster: voting.Api, name: str, namespace: str, uid: str, *, text: str, is_settled: bool = False
+    cluster: voting.Api,
+    name: str,
+    namespace: str,
+    uid: str,
+    *,
+    text: str,
+    is_settled: bool = False,
+    known: Json | None = None,
 ) -> None:
-    """Store a token's text in our Secret; without one mark it as released."""
+    """Store a token's text in our Secret; without one mark it as released. `known` is tried first."""
     for _ in range(TRIES):
-        secret = await _own_secret(cluster, name, namespace, uid)
+        secret = copy.deepcopy(known) if known else await _own_secret(cluster, name, namespace, uid)
+        known = None
         if is_settled:
             (secret["metadata"].get("annotations") or {}).pop(UNSETTLED, None)
         if text:
@@ -301,6 +317,9 @@ async def _change_secret(
             await cluster.replace(kinds.SECRET, secret)
         except errors.ConflictError:
             continue  # a successor, or our own first try whose answer was lost: look again
+        except errors.DeniedError:
+            await _own_secret(cluster, name, namespace, uid)  # FencedError when it is gone
+            raise
         return
     raise _contended(cluster.name, f"Secret {name}")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from isthmus.clients import releases
 from isthmus.engine import ready, steps
 from isthmus.engine import work as works
 from isthmus.model import errors, operation, plan
@@ -23,22 +26,33 @@ async def advance(work: works.Work, step: plan.Step) -> None:
 
 
 async def _try(work: works.Work, step: plan.Step, deadline: float) -> None:
-    if step.action is plan.Action.KEEP and not step.waits:
+    if step.is_kept and not any(one.waits for one in step.releases):
         await _end(work, step, operation.State.DONE, "nothing to change")
         return
     work.check(step.cluster)
-    if step.action is plan.Action.KEEP and step.revision is not None:
-        await _wait(work, step, step.revision, deadline)
-        await _end(work, step, operation.State.DONE, "ready")
+    is_out = step.first.action is plan.Action.UNINSTALL
+    for one in reversed(step.releases) if is_out else step.releases:
+        await _bring(work, step, one, deadline)
+    await _end(work, step, operation.State.DONE, "uninstalled" if is_out else "ready")
+
+
+async def _bring(work: works.Work, step: plan.Step, one: plan.Step, deadline: float) -> None:
+    """Bring one release of a step along, and wait until it is ready."""
+    if one.action is plan.Action.KEEP:
+        if one.waits and one.revision is not None:
+            await _wait(work, one, one.revision, deadline)
         return
     run = work.current.run(step.cluster)
-    revision = run.revision if run.state is operation.State.APPLIED else await _apply(work, step, deadline)
+    # With further releases it is not known which one was written last: each is asked, and done is done.
+    is_applied = run.state is operation.State.APPLIED and not step.more
+    revision = run.revision if is_applied else await _apply(work, step, one, deadline)
     if revision is not None:
-        await _wait(work, step, revision, deadline)
-    await _end(work, step, operation.State.DONE, "ready" if revision is not None else "uninstalled")
+        await _wait(work, one, revision, deadline)
+    else:
+        await _wait_gone(work, one, deadline)
 
 
-async def _apply(work: works.Work, step: plan.Step, deadline: float) -> int | None:
+async def _apply(work: works.Work, whole: plan.Step, step: plan.Step, deadline: float) -> int | None:
     name = step.cluster
     run = work.current.run(name)
     started = run.started or work.now()
@@ -63,24 +77,50 @@ async def _apply(work: works.Work, step: plan.Step, deadline: float) -> int | No
     revision = await steps.forward(await work.hands(step, deadline), step)
     await work.note(
         f"{name} {step.action} outcome",
-        lambda now: now.with_run(name, state=operation.State.APPLIED, revision=revision),
+        lambda now: now.with_run(name, state=operation.State.APPLIED, **_written(now, whole, step, revision)),
         cluster=name,
         text=f"revision {revision} applied" if revision is not None else "release uninstalled",
     )
     return revision
 
 
-async def _wait(work: works.Work, step: plan.Step, revision: int, deadline: float) -> None:
+def _written(
+    now: operation.Operation, whole: plan.Step, one: plan.Step, revision: int | None
+) -> dict[str, Any]:
+    """Return what a run says of a release that was written."""
+    if one is whole:
+        return {"revision": revision}
+    return {"more": tuple({**dict(now.run(one.cluster).more), one.release: revision}.items())}
+
+
+async def _wait_gone(work: works.Work, step: plan.Step, deadline: float) -> None:
     name = step.cluster
-    target = ready.Target(
-        server=await work.rights.server(name),
+    target = await _target(work, step, None, deadline)
+    # Helm's record is kept until the operation ends, so it is known what there was, after a crash as well.
+    last = await releases.latest(target.server, step.release, step.namespace)
+    await ready.wait_gone(
+        target,
+        clock=work.clock,
+        objects=steps.objects_of(last),
+        say=lambda text: work.say(text, name),
+        check=lambda: work.check(name),
+    )
+
+
+async def _target(work: works.Work, step: plan.Step, revision: int | None, deadline: float) -> ready.Target:
+    return ready.Target(
+        server=await work.rights.server(step.cluster),
         release=step.release,
         namespace=step.namespace,
         revision=revision,
         deadline=deadline,
     )
+
+
+async def _wait(work: works.Work, step: plan.Step, revision: int, deadline: float) -> None:
+    name = step.cluster
     await ready.wait(
-        target,
+        await _target(work, step, revision, deadline),
         clock=work.clock,
         say=lambda text: work.say(text, name),
         check=lambda: work.check(name),

@@ -10,6 +10,7 @@ import dataclasses
 from isthmus.engine import control, ready
 from isthmus.engine import work as works
 from isthmus.engine import world as worlds
+from isthmus.engine.connect import meshed
 from isthmus.model import app as apps
 from isthmus.model import errors, operation, plan
 
@@ -23,33 +24,46 @@ async def pass_gate(work: works.Work, gate: plan.Gate, number: int) -> None:
     passage = work.current.passage(number, str(gate))
     if passage is not None and passage.ended is not None:
         return
-    if passage is None:
-        begun = operation.Passage(wave=number, gate=str(gate), started=work.now())
-        await work.note(f"wave {number} gate {gate} begins", lambda now: now.with_passage(begun))
-        passage = begun
-    by = ""
+    begun = passage or operation.Passage(wave=number, gate=str(gate), started=work.now())
+    by = seen = ""
     if gate.type == "ready":
-        await _still_ready(work, number, work.clock.monotonic() + work.plan.timeout)
+        await _still_ready(work, begun, work.clock.monotonic() + work.plan.timeout)
     elif gate.type == "bake":
-        await _bake(work, gate, passage, number)
+        await _begin(work, begun)
+        await _bake(work, gate, begun, number)
+    elif gate.type == "mesh":
+        seen = await meshed.wait(work, number, lambda: _begin(work, begun))
     else:
+        await _begin(work, begun)
         by = await _approval(work, number)
-    done = dataclasses.replace(passage, ended=work.now(), by=by)
+    done = dataclasses.replace(begun, ended=work.now(), by=by)
     await work.note(
         f"wave {number} gate {gate} passed",
         lambda now: now.with_passage(done),
-        text=f"wave {number + 1}: gate {gate} passed" + (f", approved by {by}" if by else ""),
+        text=f"wave {number + 1}: gate {gate} passed"
+        + (f", approved by {by}" if by else "")
+        + (f": {seen}" if seen else ""),
         code="gate",
     )
 
 
-async def _still_ready(work: works.Work, number: int, deadline: float) -> None:
-    """Wait until every cluster that is done so far is ready, whatever was true when its step ended."""
+async def _begin(work: works.Work, begun: operation.Passage) -> None:
+    if work.current.passage(begun.wave, begun.gate) is None:
+        label = f"wave {begun.wave} gate {begun.gate} begins"
+        await work.note(label, lambda now: now.with_passage(begun))
+
+
+async def _still_ready(work: works.Work, begun: operation.Passage, deadline: float) -> None:
+    """Wait until every cluster that is done so far is ready, whatever was true when its step ended.
+
+    An open gate is passed without a word before: it changes nothing, and nobody waits.
+    """
     while True:
         work.check()
-        waits = await _unready(work, number)
+        waits = await _unready(work, begun.wave)
         if not waits:
             return
+        await _begin(work, begun)
         if work.clock.monotonic() >= deadline:
             raise errors.DeadlineError("; ".join(waits), remedy="look at the pods' events")
         work.say("; ".join(waits))
@@ -60,16 +74,19 @@ async def _unready(work: works.Work, number: int) -> tuple[str, ...]:
     """Return what the clusters up to this wave still wait for; it reads as the user, so it needs no lock."""
 
     async def one(name: str) -> str:
-        run, step = work.current.run(name), work.plan.step(name)
-        target = ready.Target(
-            server=work.world.cluster(name),
-            release=step.release,
-            namespace=step.namespace,
-            revision=run.revision,
-            deadline=0.0,
-        )
-        seen = await ready.glance(target)
-        return "" if seen.is_ready else f"{name}: {seen.waits_for}"
+        step = work.plan.step(name)
+        for each in step.releases:
+            target = ready.Target(
+                server=work.world.cluster(name),
+                release=each.release,
+                namespace=each.namespace,
+                revision=work.current.revision(step, each),
+                deadline=0.0,
+            )
+            seen = await ready.glance(target)
+            if not seen.is_ready:
+                return f"{name}: {seen.waits_for}"
+        return ""
 
     done = [run for run in work.current.runs if run.state is operation.State.DONE and run.wave <= number]
     found = await worlds.each(tuple(run.cluster for run in done), one)
@@ -112,9 +129,7 @@ async def _approval(work: works.Work, number: int) -> str:
     given = work.asked.newest(control.Verb.APPROVE, str(number))
     if given is not None:
         return given.user
-    await wait_for_person(
-        work, f"wave {number + 1} waits for approval", f"isthmus deploy approve {work.plan.app}"
-    )
+    await wait_for_person(work, f"wave {number + 1} waits for approval", work.plan.command("approve"))
     return ""
 
 
@@ -124,9 +139,7 @@ async def pause_point(work: works.Work) -> None:
     work.check()
     asked = work.asked.is_paused()
     if asked is not None:
-        await wait_for_person(
-            work, f"paused by {asked.user}", f"isthmus deploy resume {work.plan.app}", paused=True
-        )
+        await wait_for_person(work, f"paused by {asked.user}", work.plan.command("resume"), paused=True)
 
 
 async def wait_for_person(work: works.Work, why: str, command: str, *, paused: bool = False) -> None:

@@ -34,9 +34,10 @@ async def known(world: worlds.World, current: operation.Operation, key: str) -> 
     """Return the redactor for what an operation may meet; a cluster that cannot tell adds nothing."""
 
     async def one(name: str) -> tuple[str, ...]:
-        server, step = world.cluster(name), current.plan.step(name)
-        history = await releases.history(server, step.release, step.namespace)
-        return (*await in_bundles(server, key), *in_releases(history))
+        server, found = world.cluster(name), list[str]()
+        for step in current.plan.step(name).releases:
+            found += in_releases(await releases.history(server, step.release, step.namespace))
+        return (*await in_bundles(server, key), *found)
 
     found = await worlds.each(tuple(step.cluster for step in current.plan.steps), one)
     answers = [one for one in found.values() if not isinstance(one, errors.IsthmusError)]

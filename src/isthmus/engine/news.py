@@ -1,6 +1,6 @@
 """Hears of changes of workloads, so that a wait looks when there is something to see.
 
-It only says when to look. What is lost, late or forbidden costs time and nothing else.
+It says when to look, and what the server told. What is lost, late or forbidden costs time and nothing else.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import kinds, kube
 from isthmus.engine import clock as clocks
@@ -17,8 +17,10 @@ from isthmus.model import errors
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
 
-Workloads = tuple[tuple[kinds.Kind, str, str], ...]
-"""Kind, name and namespace of each."""
+Json = dict[str, Any]
+Workload = tuple[kinds.Kind, str, str]
+"""Kind, name and namespace."""
+Workloads = tuple[Workload, ...]
 TICK = 0.5
 """Seconds between looks where nothing is heard; a look costs one read per workload."""
 HEARING = 5.0
@@ -34,15 +36,22 @@ class News:
     changed: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
     is_deaf: bool = False
     """A watch has ended: no right to it, or no way to the server."""
+    told: dict[Workload, Json] = dataclasses.field(default_factory=dict, repr=False)
+    """The workloads as the server told them last; what it has not told of is not in here."""
 
-    async def wait(self, clock: clocks.Clock, check: Callable[[], None], *, until: float) -> None:
-        """Return on news, after HEARING seconds (TICK when deaf), or at `until`; `check` may end the wait."""
+    async def wait(self, clock: clocks.Clock, check: Callable[[], None], *, until: float) -> bool:
+        """Return on news, after HEARING seconds (TICK when deaf), or at `until`; `check` may end the wait.
+
+        Says whether it was news.
+        """
         end = min(until, clock.monotonic() + (TICK if self.is_deaf else HEARING))
         while not self.changed.is_set() and clock.monotonic() < end:
             with contextlib.suppress(TimeoutError):
                 await clocks.within(clock, TICK, self.changed.wait())
             check()
+        is_news = self.changed.is_set()
         self.changed.clear()
+        return is_news
 
     async def follow(
         self, server: kube.Cluster, kind: kinds.Kind, namespace: str, names: Collection[str]
@@ -50,9 +59,14 @@ class News:
         """Hear of some workloads of one kind until cancelled; trouble makes deaf and is no failure."""
         only = f"metadata.name={next(iter(names))}" if len(names) == 1 else ""
         try:
-            async for _, body in server.watch(kind, namespace, fields=only, seconds=DAY):
-                if body["metadata"]["name"] in names:
-                    self.changed.set()
+            async for event, body in server.watch(kind, namespace, fields=only, seconds=DAY):
+                name = body["metadata"]["name"]
+                if name not in names:
+                    continue
+                self.told[kind, name, namespace] = body
+                if event == "DELETED":
+                    del self.told[kind, name, namespace]
+                self.changed.set()
         except errors.IsthmusError:
             self.is_deaf = True
             self.changed.set()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import kinds, kube, redactor, releases
 from isthmus.engine import fence, hidden
+from isthmus.engine import parts as writing
 from isthmus.engine import world as worlds
 from isthmus.model import errors
 from isthmus.rollout import manifest, release
@@ -19,11 +20,15 @@ from isthmus.rollout import observed as observations
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from isthmus.rollout import part
+
 Json = dict[str, Any]
 
 MANAGER = "helm"
 AT_ONCE = 8
 """Dry runs in flight per cluster: enough to hide a long path, few enough for API priority and fairness."""
+HEAVY = 2
+"""The same for CustomResourceDefinitions: a server works for up to a second on a large one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +51,11 @@ async def observe(
     *,
     wanted: Mapping[str, Sequence[Json]],
     target: Mapping[str, int] | None = None,
+    parts: Mapping[str, Sequence[part.Part]] | None = None,
 ) -> dict[str, observations.Observed]:
     """Look at clusters and try on them what is wanted."""
     seen = await look(world, subject, clusters)
-    return await attempt(world, subject, seen, wanted=wanted, target=target)
+    return await attempt(world, subject, seen, wanted=wanted, target=target, parts=parts)
 
 
 async def look(
@@ -67,11 +73,12 @@ async def attempt(
     *,
     wanted: Mapping[str, Sequence[Json]],
     target: Mapping[str, int] | None = None,
+    parts: Mapping[str, Sequence[part.Part]] | None = None,
 ) -> dict[str, observations.Observed]:
     """Add what the servers' dry runs say to what was seen.
 
     `wanted` holds the objects to dry-run by cluster; `target` names revisions whose manifest is
-    dry-run instead (for a rollback).
+    dry-run instead (for a rollback); `parts` are written after the objects.
     """
 
     async def one(name: str) -> observations.Observed:
@@ -79,7 +86,7 @@ async def attempt(
             return seen[name]
         revision = (target or {}).get(name)
         objects = wanted.get(name, ()) if revision is None else _manifest_of(seen[name].history, revision)
-        return await _attempt(world, subject, seen[name], objects)
+        return await _attempt(world, subject, seen[name], objects, (parts or {}).get(name, ()))
 
     return _told(await worlds.each(tuple(seen), one), world.secrets)
 
@@ -123,19 +130,27 @@ async def _look(world: worlds.World, subject: Subject, name: str) -> observation
 
 
 async def _attempt(
-    world: worlds.World, subject: Subject, seen: observations.Observed, wanted: Sequence[Json]
+    world: worlds.World,
+    subject: Subject,
+    seen: observations.Observed,
+    wanted: Sequence[Json],
+    parts: Sequence[part.Part],
 ) -> observations.Observed:
     server = world.cluster(seen.cluster)
-    old = manifest.split(seen.latest.manifest) if seen.latest else ()
-    (pairs, refused), (_, stuck) = await asyncio.gather(
+    before = manifest.split(seen.latest.manifest) if seen.latest else ()
+    # What stays the same is tried once: a refusal is told of what is wanted.
+    old = tuple(body for body in before if body not in wanted)
+    (pairs, refused), (_, stuck), (more, denied) = await asyncio.gather(
         dry_run(server, wanted, subject, exists=seen.exists),
         dry_run(server, old, subject, exists=seen.exists),
+        writing.changes(server, parts),
     )
     clean = world.secrets.joined(redactor.Redactor.of(seen.secrets)).clean
     return dataclasses.replace(
         seen,
         pairs=pairs,
-        refused=tuple(clean(text) for text in refused),
+        more=more,
+        refused=tuple(clean(text) for text in (*refused, *denied)),
         stuck=tuple(clean(text) for text in stuck),
     )
 
@@ -159,23 +174,34 @@ async def dry_run(
 ) -> tuple[tuple[tuple[Json | None, Json], ...], tuple[str, ...]]:
     """Return (live, result) for every object, and what the server refused, in its words.
 
-    Objects of kinds that the chart itself brings (its CRDs), and all objects of a namespace that is
-    not there yet, can only be created: they are paired with nothing.
+    Objects of kinds that the chart itself brings (its CRDs), and all objects of a namespace that is not
+    there yet or that it brings too, can only be created: they are paired with nothing.
     """
-    gate = asyncio.Semaphore(AT_ONCE)
+    gate, heavy = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(HEAVY)
+    absent = await _absent(server, objects)
+    absent |= set() if exists else {subject.namespace}
 
     async def one(body: Json) -> tuple[Json | None, Json] | str:
-        async with gate:
-            marked = manifest.owned(body, subject.release, subject.namespace)
-            return await _dry_run_one(server, marked, namespace=subject.namespace, exists=exists)
+        async with heavy if body.get("kind") == "CustomResourceDefinition" else gate:
+            marked = (
+                body if manifest.is_own(body) else manifest.owned(body, subject.release, subject.namespace)
+            )
+            return await _dry_run_one(server, marked, namespace=subject.namespace, absent=absent)
 
     found = await asyncio.gather(*(one(body) for body in objects))
     pairs = tuple(answer for answer in found if not isinstance(answer, str))
     return pairs, tuple(answer for answer in found if isinstance(answer, str))
 
 
+async def _absent(server: kube.Cluster, objects: Sequence[Json]) -> set[str]:
+    """Return the namespaces among the objects that are not there yet."""
+    brought = [str(body["metadata"]["name"]) for body in objects if body.get("kind") == kinds.NAMESPACE.kind]
+    found = await asyncio.gather(*(server.get(kinds.NAMESPACE, name) for name in brought))
+    return {name for name, body in zip(brought, found, strict=True) if body is None}
+
+
 async def _dry_run_one(
-    server: kube.Cluster, body: Json, *, namespace: str, exists: bool
+    server: kube.Cluster, body: Json, *, namespace: str, absent: set[str]
 ) -> tuple[Json | None, Json] | str:
     name = manifest.ref(body)
     kind = await server.resolve(name.api_version, name.kind)
@@ -183,7 +209,7 @@ async def _dry_run_one(
         return None, body
     if kind.namespaced:
         body = {**body, "metadata": {**body["metadata"], "namespace": name.namespace or namespace}}
-        if not exists and body["metadata"]["namespace"] == namespace:
+        if body["metadata"]["namespace"] in absent:
             return None, body
     live = await server.get(kind, name.name, body["metadata"].get("namespace"))
     try:

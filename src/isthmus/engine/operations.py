@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from isthmus.engine import control, history, identity, journal, lease, session
 from isthmus.engine import voters as voting
-from isthmus.model import errors, operation
+from isthmus.model import errors, operation, plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ async def ask(
     if current is None:
         raise errors.InputError(
             f"App {namespace}/{app} has no unfinished operation to {verb}",
-            remedy=f"see what there was: isthmus deploy history {app}",
+            remedy=f"see what there was: {plan.command(namespace, app, 'history')}",
         )
     if verb is control.Verb.SKIP:
         _refuse_skip(current, argument)
@@ -92,7 +92,8 @@ def check_unowned(view: history.JournalView, namespace: str, app: str) -> None:
     raise errors.ConflictError(
         f"operation {one.id} owns App {namespace}/{app}",
         why=f"{one.user} began it at {one.started} and it is unfinished ({stands}){_at_work(one)}",
-        remedy="`isthmus deploy resume` brings it to its end, `isthmus deploy abort` takes it back",
+        remedy=f"`{plan.command(namespace, app, 'resume')}` brings it to its end, "
+        f"`{plan.command(namespace, app, 'abort')}` takes it back",
     )
 
 
@@ -116,7 +117,7 @@ def _refuse_skip(current: operation.Operation, cluster: str) -> None:
     if run.state in {operation.State.DONE, operation.State.SKIPPED}:
         raise errors.InputError(
             f"cluster '{cluster}' is {run.state} already in operation {current.id}",
-            remedy="nothing to skip; to take the operation back: isthmus deploy abort",
+            remedy=f"nothing to skip; to take the operation back: {current.plan.command('abort')}",
         )
 
 
@@ -128,5 +129,5 @@ def _gate(current: operation.Operation) -> str:
     raise errors.InputError(
         f"operation {current.id} does not wait for approval",
         why=f"it is {current.phase}" + (f": {current.reason}" if current.reason else ""),
-        remedy="see where it stands: isthmus deploy status",
+        remedy=f"see where it stands: {current.plan.command('status')}",
     )

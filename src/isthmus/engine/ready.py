@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
+import types
 from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import kinds, kube, releases
@@ -13,12 +14,18 @@ from isthmus.model import errors
 from isthmus.rollout import health, manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from isthmus.engine import clock as clocks
 
 Json = dict[str, Any]
 Workloads = news.Workloads
+
+GOING_LEAST = 60.0
+"""Seconds that what was deleted gets to go away even where the target's time is up: that is meant for pods to
+become ready, and a namespace that holds anything takes five and more to go."""
+
+_WAITED_FOR = health.WORKLOADS | {kinds.NAMESPACE.kind}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,10 +71,11 @@ async def _wait(
     check: Callable[[], None],
     free_after: float | None,
 ) -> None:
-    said = ""
+    said, is_news = "", False
     while True:
         check()
-        seen = await look(target.server, objects)
+        # What a watch has told is as good as a read, and cheaper; after silence the server is asked.
+        seen = await look(target.server, objects, told=heard.told if is_news and not heard.is_deaf else {})
         if seen.is_ready:
             return
         if seen.level is health.Level.FAILED:
@@ -86,12 +94,22 @@ async def _wait(
         if free_after is not None:
             before = clock.now() - dt.timedelta(seconds=free_after) if free_after else None
             await free_abandoned(target.server, objects, say, before=before)
-        await heard.wait(clock, check, until=target.deadline)
+        is_news = await heard.wait(clock, check, until=target.deadline)
 
 
-async def look(server: kube.Cluster, objects: Workloads) -> health.Health:
-    """Return how the workloads stand now."""
-    live = await asyncio.gather(*(server.get(kind, name, namespace) for kind, name, namespace in objects))
+async def look(
+    server: kube.Cluster,
+    objects: Workloads,
+    *,
+    told: Mapping[news.Workload, Json] = types.MappingProxyType({}),
+) -> health.Health:
+    """Return how the workloads stand now; what was just `told` of one is not asked for."""
+
+    async def one(workload: news.Workload) -> Json | None:
+        kind, name, namespace = workload
+        return told.get(workload) or await server.get(kind, name, namespace)
+
+    live = await asyncio.gather(*map(one, objects))
     return health.judge(
         [(f"{kind} {name}", body) for (kind, name, _), body in zip(objects, live, strict=True)]
     )
@@ -104,10 +122,26 @@ async def glance(target: Target) -> health.Health:
     return await look(target.server, await _workloads(target))
 
 
-async def wait_gone(target: Target, *, clock: clocks.Clock, objects: tuple[Json, ...]) -> None:
-    """Return when the pods of an uninstalled release are gone."""
-    found = await _resolved(target, objects)
+async def wait_gone(
+    target: Target,
+    *,
+    clock: clocks.Clock,
+    objects: tuple[Json, ...],
+    say: Callable[[str], None],
+    check: Callable[[], None],
+) -> None:
+    """Return when the workloads and namespaces of an uninstalled release are gone.
+
+    helm only asks for their deletion; as long as a namespace of the chart is going away, nothing can be
+    installed in it again. `check` may raise to end the wait. Raises DeadlineError with what is left at the
+    target's deadline, or after GOING_LEAST where that is later.
+    """
+    deadline = max(target.deadline, clock.monotonic() + GOING_LEAST)
+    going = tuple(body for body in objects if not manifest.is_kept(body))
+    found = await _resolved(target, going, _WAITED_FOR)
+    said = ""
     while True:
+        check()
         live = await asyncio.gather(
             *(target.server.get(kind, name, namespace) for kind, name, namespace in found)
         )
@@ -116,12 +150,15 @@ async def wait_gone(target: Target, *, clock: clocks.Clock, objects: tuple[Json,
         ]
         if not left:
             return
-        if clock.monotonic() >= target.deadline:
+        if clock.monotonic() >= deadline:
             raise errors.DeadlineError(
                 f"{left[0]} is still there",
                 where=target.server.name,
                 remedy="kubectl get -o yaml names its finalizers",
             )
+        if left[0] != said:
+            said = left[0]
+            say(f"{said} is going away")
         await clock.sleep(news.TICK)
 
 
@@ -162,11 +199,13 @@ async def _workloads(target: Target) -> Workloads:
     return await _resolved(target, manifest.split(found.manifest))
 
 
-async def _resolved(target: Target, objects: tuple[Json, ...]) -> Workloads:
+async def _resolved(
+    target: Target, objects: tuple[Json, ...], wanted: frozenset[str] = health.WORKLOADS
+) -> Workloads:
     found = []
     for body in objects:
         name = manifest.ref(body)
-        if name.kind not in health.WORKLOADS:
+        if name.kind not in wanted:
             continue
         kind = await target.server.resolve(name.api_version, name.kind)
         if kind is not None:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import dataclasses
 
-from isthmus.engine import back, forward, gates, session, steps
+from isthmus.engine import back, closing, forward, gates, session, steps
 from isthmus.engine import work as works
 from isthmus.model import errors, operation, plan
 from isthmus.rollout import decide
@@ -43,10 +43,8 @@ async def _run(work: works.Work) -> None:
 
 
 async def _forward(work: works.Work) -> None:
-    await work.note(
-        "forward",
-        lambda now: dataclasses.replace(now, phase=operation.Phase.FORWARD, outcome=None, reason=""),
-    )
+    if _forwards(work.current) != work.current:  # a new operation says so already
+        await work.note("forward", _forwards)
     for number, wave in enumerate(work.plan.waves):
         work.check()
         await gates.pause_point(work)
@@ -57,7 +55,25 @@ async def _forward(work: works.Work) -> None:
         for gate in work.plan.gates:
             if not await _opens(work, gate, number):
                 return
-    await _commit(work)
+    if await _closes(work):
+        await _commit(work)
+
+
+async def _closes(work: works.Work) -> bool:
+    """Write what the plan has for the end; return whether the operation goes on."""
+    try:
+        await closing.close(work)
+    except (works.AbortedError, errors.FencedError):
+        raise
+    except errors.IsthmusError as error:
+        why = f"at the end: {work.world.secrets.clean(str(error))}"
+        names = tuple(dict.fromkeys(each.cluster for each in work.plan.closings))
+        return await _goes_on(work, decide.on_failure(work.current, why, names))
+    return True
+
+
+def _forwards(current: operation.Operation) -> operation.Operation:
+    return dataclasses.replace(current, phase=operation.Phase.FORWARD, outcome=None, reason="")
 
 
 async def _opens(work: works.Work, gate: plan.Gate, number: int) -> bool:
@@ -84,23 +100,24 @@ async def _goes_on(work: works.Work, decision: decide.Decision) -> bool:
     if touched:
         await back.some(work, touched)
     for name in decision.leave:
-        work.say(f"left behind; level it with: isthmus deploy up {work.plan.app} --only {name}", name)
+        work.say(f"left behind; level it with: {work.plan.command('up')} --only {name}", name)
     return True
 
 
 async def _undo(work: works.Work, reason: str) -> None:
+    await closing.take_back(work)
     stuck = await back.everything(work, reason)
     if not stuck:
         await _finish(work, operation.Phase.FINISHED, operation.Outcome.ROLLED_BACK, reason)
         return
-    said = f"{reason}{_NOT_BACK}{', '.join(stuck)}; then: isthmus deploy resume {work.plan.app}"
+    said = f"{reason}{_NOT_BACK}{', '.join(stuck)}; then: {work.plan.command('resume')}"
     await _finish(work, operation.Phase.NEEDS_HUMAN, operation.Outcome.NEEDS_HUMAN, said)
 
 
 async def _hold(work: works.Work, decision: decide.Hold) -> None:
     stuck = await back.some(work, decision.undo) if decision.undo else ()
-    app = work.plan.app
-    ways = f"isthmus deploy resume {app} tries again, isthmus deploy abort {app} goes back"
+    command = work.plan.command
+    ways = f"{command('resume')} tries again, {command('abort')} goes back"
     said = decision.reason + (f"; not taken back: {', '.join(stuck)}" if stuck else "")
     await _finish(work, operation.Phase.HELD, operation.Outcome.HELD, f"{said}; {ways}")
 
@@ -109,9 +126,10 @@ async def _commit(work: works.Work) -> None:
     if work.plan.intent is plan.Intent.DOWN:
         # The record of a release that stays installed has to stay as well.
         done = {run.cluster for run in work.current.runs if run.state is operation.State.DONE}
-        await works.together([_purge(work, step) for step in work.plan.steps if step.cluster in done])
+        steps_out = [one for step in work.plan.steps if step.cluster in done for one in step.releases]
+        await works.together([_purge(work, step) for step in steps_out])
     behind = decide.left_behind(work.current)
-    level = f"isthmus deploy up {work.plan.app} --only {','.join(behind)}"
+    level = f"{work.plan.command('up')} --only {','.join(behind)}"
     reason = f"left behind: {', '.join(behind)}; level with: {level}" if behind else ""
     await _finish(work, operation.Phase.FINISHED, decide.ending(work.current), reason)
 

@@ -109,7 +109,9 @@ class Session:
         required = frozenset({cluster} if cluster in dict(self.plan.voters) else ())
         body = current.to_json()
         body["finished"] = current.is_finished
-        body["bundles"] = sorted({step.bundle for step in self.plan.steps if step.bundle})
+        body["bundles"] = sorted(
+            {one.bundle for step in self.plan.steps for one in step.releases if one.bundle}
+        )
         sequence = await self.journal.write(body, required=required)
         self.position = (self.held.token if self.held else 0, sequence)
         self.world.point(f"after {label}")
@@ -141,7 +143,7 @@ class Session:
         if newest is None or (newest.header.token, newest.header.sequence) != self.position:
             raise errors.FencedError(
                 f"operation {self.operation} was taken over while it rested",
-                remedy=f"see isthmus deploy status {self.plan.app}",
+                remedy=f"see {self.plan.command('status')}",
             )
         await self.begin()
 
@@ -157,7 +159,7 @@ class Session:
             raise errors.FencedError(
                 "the lock is lost, so this process stops",
                 why=self.reason,
-                remedy=f"nothing is forgotten: isthmus deploy resume {self.plan.app}",
+                remedy=f"nothing is forgotten: {self.plan.command('resume')}",
             )
         finally:
             lost.cancel()

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from isthmus.clients import helm, kinds, kube, process, redactor, releases
-from isthmus.engine import bundle, hidden
+from isthmus.engine import beside, bundle, hidden, parts
 from isthmus.engine import world as worlds
 from isthmus.model import errors, plan
 from isthmus.rollout import diff, manifest, release
@@ -51,7 +51,12 @@ async def forward(hands: Hands, step: plan.Step) -> int | None:
     history = await releases.history(hands.server, step.release, step.namespace)
     latest = history[-1] if history else None
     if _is_done(latest, step, hands.operation):
-        return None if step.action is plan.Action.UNINSTALL else _revision(latest)
+        if step.action is plan.Action.UNINSTALL:
+            return None
+        # Whoever brought it here may have died before these.
+        await _lay_over(hands, step)
+        await _write_parts(hands, step)
+        return _revision(latest)
     if step.action is plan.Action.UNINSTALL:
         # helm takes out a pending release too, by the record that clearing would forget
         await _uninstall(hands, step, keep_history=True)
@@ -62,6 +67,7 @@ async def forward(hands: Hands, step: plan.Step) -> int | None:
         await _rollback(hands, step, step.target or 0)
     else:
         await _upgrade(hands, step)
+    await _write_parts(hands, step)
     done = await releases.latest(hands.server, step.release, step.namespace)
     return _revision(done)
 
@@ -73,7 +79,9 @@ async def back(hands: Hands, step: plan.Step) -> int | None:
     if step.revision is None:
         if latest is not None and latest.status != "uninstalled":
             await _uninstall(hands, step, keep_history=False)
+        await _take_back_beside(hands, step)
         return None
+    await _take_back_beside(hands, step)
     if latest is not None and latest.is_deployed and _is_back(latest, step):
         await _clear_older(hands, step, history)
         return latest.revision
@@ -94,7 +102,10 @@ async def back(hands: Hands, step: plan.Step) -> int | None:
 
 
 async def purge(hands: Hands, step: plan.Step) -> None:
-    """Forget an uninstalled release for good: the last act of `deploy down`."""
+    """Forget an uninstalled release for good, and what stood beside it: the last act of `down`."""
+    if step.bundle:  # of a step that uninstalls, it holds nothing but parts
+        await parts.write(hands.server, (await bundle.load(hands.reader, step.bundle, hands.key)).parts)
+    await beside.delete(hands.server, step.objects)
     for found in await releases.history(hands.server, step.release, step.namespace):
         await releases.delete_record(hands.server, step.release, step.namespace, found.revision)
 
@@ -167,8 +178,34 @@ def _refuse_foreign(hands: Hands, step: plan.Step, history: tuple[release.Releas
             )
 
 
+async def _write_parts(hands: Hands, step: plan.Step) -> None:
+    """Write what comes after the chart; of a release that is taken out it comes last of all (`purge`)."""
+    if step.bundle and _has_more(step) and step.action is not plan.Action.UNINSTALL:
+        pinned = await bundle.load(hands.reader, step.bundle, hands.key)
+        await parts.write(hands.server, pinned.parts)
+
+
+def _has_more(step: plan.Step) -> bool:
+    """Say whether the bundle holds more than the chart; that of a rollback holds nothing else."""
+    return bool(step.objects) or step.action is plan.Action.ROLLBACK
+
+
+async def _take_back_beside(hands: Hands, step: plan.Step) -> None:
+    if step.bundle and _has_more(step):
+        pinned = await bundle.load(hands.reader, step.bundle, hands.key)
+        await parts.take_back(hands.server, pinned.parts)
+        await beside.take_back(hands.server, pinned)
+
+
+async def _lay_over(hands: Hands, step: plan.Step) -> None:
+    """Lay over what the chart wrote what it has no value for; a process may have died just before."""
+    if step.bundle:
+        await beside.lay_over(hands.server, await bundle.load(hands.reader, step.bundle, hands.key))
+
+
 async def _upgrade(hands: Hands, step: plan.Step) -> None:
     pinned = await bundle.load(hands.reader, step.bundle or "", hands.key)
+    await beside.write(hands.server, pinned)
     await hands.helm.upgrade(
         hands.access,
         release=step.release,
@@ -181,6 +218,7 @@ async def _upgrade(hands: Hands, step: plan.Step) -> None:
         on_start=hands.on_start,
         redactor=hands.secrets.joined(hidden.of(pinned)),
     )
+    await beside.lay_over(hands.server, pinned)
 
 
 async def _rollback(hands: Hands, step: plan.Step, revision: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from isthmus.engine import fence, identity, journal, session
 from isthmus.engine import lease as leases
 from isthmus.engine import world as worlds
-from isthmus.model import errors, operation, plan
+from isthmus.model import errors, operation
 
 if TYPE_CHECKING:
     from isthmus.engine import history
@@ -81,5 +81,5 @@ async def _unfenced(world: worlds.World, entry: operation.Operation) -> tuple[st
     return tuple(
         step.cluster
         for step in entry.plan.steps
-        if step.action is not plan.Action.KEEP and (not step.fenced or able[step.cluster] is False)
+        if not step.is_kept and (not step.fenced or able[step.cluster] is False)
     )

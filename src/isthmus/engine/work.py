@@ -194,7 +194,7 @@ class Work:
                     f"did not answer for {now - silent_since:.0f}s",
                     where=step.cluster,
                     why=why,
-                    remedy=f"bring the API server back, then: isthmus deploy resume {self.plan.app}",
+                    remedy=f"bring the API server back, then: {self.plan.command('resume')}",
                 )
             self.say(f"does not answer, trying for {until - now:.0f}s more", step.cluster)
             await self._rest(step.cluster)

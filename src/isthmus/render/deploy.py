@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 SIGN = {plan.Verb.CREATE: "+", plan.Verb.UPDATE: "~", plan.Verb.DELETE: "-"}
 FIELDS = 3
 """Changed fields named per object; `-o json` has all of them."""
+MANY = 5
+"""Objects of one kind that are named one by one."""
 WHEN = {
     apps.OnFailure.ROLLBACK_ALL: "The way back, when a required cluster or a gate fails",
-    apps.OnFailure.ROLLBACK_FAILED: "The way back of a cluster that fails; of all by `isthmus deploy abort`",
-    apps.OnFailure.HOLD: "The way back, by `isthmus deploy abort`; a failure only holds",
+    apps.OnFailure.ROLLBACK_FAILED: "The way back of a cluster that fails; of all by `{abort}`",
+    apps.OnFailure.HOLD: "The way back, by `{abort}`; a failure only holds",
 }
 
 
@@ -31,6 +34,7 @@ def plan_text(made: plan.Plan, *, width: int = table.WIDTH) -> str:
     lines.extend(table.columns(rows, ("WAVE", "CLUSTER", "RELEASE", "OBJECT", "CHANGE"), width=width))
     lines.extend(_restarts(made, width))
     lines.extend(_stays(made, width))
+    lines.extend(_at_the_end(made, width))
     lines.extend(_way_back(made, width))
     if made.left_out:
         lines.extend(["", "Left out, because they do not answer and are not required:"])
@@ -41,7 +45,7 @@ def plan_text(made: plan.Plan, *, width: int = table.WIDTH) -> str:
 def _head(made: plan.Plan) -> str:
     gates = ", ".join(str(gate) for gate in made.gates) or "none"
     clusters, waves = len(made.steps), len(made.waves)
-    changing = sum(step.action is not plan.Action.KEEP for step in made.steps)
+    changing = sum(not step.is_kept for step in made.steps)
     return (
         f"{made.intent} {made.namespace}/{made.app}: {changing} of {clusters} {_plural(clusters, 'cluster')} "
         f"change, in {waves} {_plural(waves, 'wave')}; gates after each wave: {gates}; "
@@ -54,11 +58,16 @@ def _plural(count: int, word: str) -> str:
 
 
 def _step_rows(number: int, step: plan.Step) -> list[tuple[str, str, str, str, str]]:
-    head = (str(number + 1), step.cluster, _action(step))
-    if not step.changes:
-        return [(*head, "-", _nothing(step))]
-    rows = [(*head, *_change(step.changes[0]))]
-    rows.extend(("", "", "", *_change(change)) for change in step.changes[1:])
+    """Return the rows of a cluster; with several releases each is named."""
+    place, rows = (str(number + 1), step.cluster), list[tuple[str, str, str, str, str]]()
+    for one in step.releases:
+        head = (*place, f"{one.release}: {_action(one)}" if step.more else _action(one))
+        place = ("", "")
+        if not one.changes:
+            rows.append((*head, "-", _nothing(one)))
+            continue
+        rows.append((*head, *_change(one.changes[0])))
+        rows.extend(("", "", "", *_change(change)) for change in one.changes[1:])
     return rows
 
 
@@ -91,7 +100,8 @@ def _restarts(made: plan.Plan, width: int) -> list[str]:
     rows = [
         (f"  {step.cluster}", f"{restart.kind} {restart.name}", _order(restart))
         for step in made.steps
-        for restart in step.restarts
+        for one in step.releases
+        for restart in one.restarts
     ]
     return ["", "Pods that restart, in order:", *table.columns(rows, width=width)] if rows else []
 
@@ -102,18 +112,24 @@ def _order(restart: plan.Restart) -> str:
 
 def _stays(made: plan.Plan, width: int) -> list[str]:
     rows = [
-        (f"  {step.cluster}", ", ".join(step.stays))
+        (f"  {step.cluster}", _listed(one.stays))
         for step in made.steps
-        if step.action is plan.Action.UNINSTALL and step.stays
+        for one in step.releases
+        if one.action is plan.Action.UNINSTALL and one.stays
     ]
     return (
         ["", "What stays behind, and is yours to delete:", *table.columns(rows, width=width)] if rows else []
     )
 
 
+def _at_the_end(made: plan.Plan, width: int) -> list[str]:
+    rows = [(f"  {each.cluster}", str(each)) for each in made.closings]
+    return ["", "At the end, when every wave stands:", *table.columns(rows, width=width)] if rows else []
+
+
 def _way_back(made: plan.Plan, width: int) -> list[str]:
     """Say how the operation would be taken back, before it begins."""
-    waves = [[step for step in wave if step.action is not plan.Action.KEEP] for wave in reversed(made.waves)]
+    waves = [[step for step in wave if not step.is_kept] for wave in reversed(made.waves)]
     rows = [
         (f"  {number}." if place == 0 else "", step.cluster, _undo(step))
         for number, wave in enumerate((wave for wave in waves if wave), start=1)
@@ -121,15 +137,31 @@ def _way_back(made: plan.Plan, width: int) -> list[str]:
     ]
     if not rows:
         return []
-    head = f"{WHEN[made.on_failure]} (no approval, no bake; ready per cluster):"
+    abort = made.command("abort").removesuffix(f" {made.app}")
+    head = f"{WHEN[made.on_failure].format(abort=abort)} (no approval, no bake; ready per cluster):"
     return ["", *table.wrapped(head, width=width), *table.columns(rows, width=width)]
 
 
 def _undo(step: plan.Step) -> str:
+    changing = [one for one in reversed(step.releases) if one.action is not plan.Action.KEEP]
+    if step.more:
+        return ", then ".join(f"{one.release}: {_undo_one(one)}" for one in changing)
+    return _undo_one(step)
+
+
+def _undo_one(step: plan.Step) -> str:
     if step.undo is plan.Action.UNINSTALL:
-        return "uninstall" + (f"; stays: {', '.join(step.stays)}" if step.stays else "")
+        return "uninstall" + (f"; stays: {_listed(step.stays)}" if step.stays else "")
     points = f"; point of no return: {', '.join(step.no_return)}" if step.no_return else ""
     return f"back to revision {step.revision}{points}"
+
+
+def _listed(stays: Sequence[str]) -> str:
+    """Return what stays, where there are many of one kind their number; `-o json` has all of them."""
+    kinds = collections.Counter(each.partition(" ")[0] for each in stays)
+    many = {kind: count for kind, count in kinds.items() if count > MANY}
+    few = [each for each in stays if each.partition(" ")[0] not in many]
+    return ", ".join([*few, *(f"{count} objects of kind {kind}" for kind, count in many.items())])
 
 
 def event_text(event: operation.Event) -> str:

@@ -77,7 +77,7 @@ def undo_order(
             step.cluster
             for step in wave
             if current.run(step.cluster).was_tried
-            and step.action is not plan.Action.KEEP
+            and not step.is_kept
             and (only is None or step.cluster in only)
         )
         if touched:

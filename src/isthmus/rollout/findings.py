@@ -135,7 +135,7 @@ def _unplanned(app: apps.App, made: plan.Plan, name: str, seen: observed.Observe
         message=f"cannot be planned: {seen.error}",
         remedy=f"{cure.rstrip('.')}; or name the others with --only"
         if is_required
-        else f"level it later: isthmus deploy up {app.name} --only {name}",
+        else f"level it later: {made.command('up')} --only {name}",
         cluster=name,
     )
 
@@ -165,7 +165,7 @@ def _step(step: plan.Step) -> Iterator[Finding]:
             code="revision-gone",
             severity=Severity.ERROR,
             message=f"Helm's history of {step.release} no longer holds revision {step.target}",
-            remedy="bring the folder to that state and use `isthmus deploy up`",
+            remedy="bring the folder to that state and use `up`",
             cluster=step.cluster,
         )
     for text in step.no_return:

@@ -58,6 +58,12 @@ def is_kept(body: Mapping[str, Any]) -> bool:
     return str(annotations.get(_KEPT, "")).lower() == "keep"
 
 
+def is_own(body: Mapping[str, Any]) -> bool:
+    """Say whether an object is written beside the release, and not by helm."""
+    labels = (body.get("metadata") or {}).get("labels") or {}
+    return bool(labels.get("app.kubernetes.io/managed-by") == "isthmus")
+
+
 def owned(body: Mapping[str, Any], release: str, namespace: str) -> Json:
     """Return the object with the marks of the release that owns it, as helm writes it."""
     metadata = dict(body.get("metadata") or {})

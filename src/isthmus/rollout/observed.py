@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.rollout import health
 
 if TYPE_CHECKING:
+    from isthmus.model import plan
     from isthmus.rollout import release
 
 Json = dict[str, Any]
@@ -45,6 +46,8 @@ class Observed:
     fenced: bool = True
     account: bool = True
     pairs: tuple[tuple[Json | None, Json], ...] = dataclasses.field(default=(), repr=False)
+    more: tuple[plan.Change, ...] = ()
+    """What the parts of the step change."""
     refused: tuple[str, ...] = ()
     stuck: tuple[str, ...] = ()
     secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)

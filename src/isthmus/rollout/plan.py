@@ -85,6 +85,37 @@ def down(
     )
 
 
+def joined(first: plan.Plan, more: plan.Plan) -> plan.Plan:
+    """Return a plan in which each cluster gets the releases of `more` after its own.
+
+    Clusters of `more` alone are left out; what both say of the whole Fleet is said once.
+    """
+    further = {step.cluster: step for step in more.steps}
+
+    def both(step: plan.Step) -> plan.Step:
+        found = further.get(step.cluster)
+        if found is None:
+            return step
+        # One namespace may be that of several releases, and is made once.
+        made = {(each.kind, each.name) for one in step.releases for each in one.changes}
+        twice = {("Namespace", found.namespace)} & made
+        changes = tuple(each for each in found.changes if (each.kind, each.name) not in twice)
+        stays = tuple(each for each in found.stays if not (twice and each == f"Namespace {found.namespace}"))
+        return dataclasses.replace(
+            step, more=(*step.more, dataclasses.replace(found, changes=changes, stays=stays))
+        )
+
+    said = {each.code for each in first.findings if each.cluster is None}
+    return dataclasses.replace(
+        first,
+        waves=tuple(tuple(map(both, wave)) for wave in first.waves),
+        findings=(
+            *first.findings,
+            *(each for each in more.findings if each.cluster is not None or each.code not in said),
+        ),
+    )
+
+
 def moved(
     saved: plan.Plan,
     *,

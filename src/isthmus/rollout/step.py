@@ -80,7 +80,7 @@ def back(kept: plan.Step, target: int, seen: observed.Observed) -> plan.Step:
         action=plan.Action.ROLLBACK,
         target=target,
         manifest=manifest.digest(new),
-        changes=(*_compared(seen), *diff.removed(manifest.split(latest.manifest), new)),
+        changes=(*_compared(seen), *seen.more, *diff.removed(manifest.split(latest.manifest), new)),
         restarts=diff.restarts(seen.pairs),
         no_return=seen.stuck,
     )
@@ -106,7 +106,7 @@ def _changes(
     space = () if seen.exists else (_namespace(kept),)
     stable = (_without(change, shaky) for change in _compared(seen))
     found = tuple(change for change in stable if change is not None)
-    return (*space, *found, *diff.removed(old, wanted.first))
+    return (*space, *found, *seen.more, *diff.removed(old, wanted.first))
 
 
 def _compared(seen: observed.Observed) -> tuple[plan.Change, ...]:

@@ -1,0 +1,295 @@
+"""`isthmus connect`: Cilium, ClusterMesh and Istio in all clusters of a Fleet, as one transaction.
+
+One function per verb; how they run is in `connecting`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isthmus.cli import connecting, output, running, verify
+from isthmus.model import errors
+
+app = typer.Typer(help="Connect the clusters with Cilium, ClusterMesh and Istio.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Option("--file", "-f", help="Folder or file with the Fleet.")]
+Only = Annotated[str | None, typer.Option("--only", help="Only these clusters, comma-separated.")]
+Form = Annotated[output.Output, typer.Option("--output", "-o", help="Form of the output.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")]
+Wait = Annotated[float, typer.Option("--wait", help="Seconds to wait for a lock that somebody else holds.")]
+Adopt = Annotated[bool, typer.Option("--adopt", help="Take over a Cilium that somebody else installed.")]
+Authority = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca",
+        metavar="DIR|FILE",
+        help="The mesh's certificate authority: ca.crt and ca.key in a folder, or one file with both. "
+        "Made on first use; without it the folder `trust` beside the Fleet.",
+    ),
+]
+Context = Annotated[
+    list[str] | None, typer.Option("--context", help="Work on these contexts alone, without a folder.")
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Where nothing is fenced: the process that was at work is known to be gone."
+    ),
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more when something fails.")]
+
+app.command()(verify.verify)
+
+
+@app.command()
+def diff(
+    folder: Folder = Path(),
+    only: Only = None,
+    ca: Authority = None,
+    adopt: Adopt = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit 1 when something would change.")
+    ] = False,
+    form: Form = output.Output.TEXT,
+    _verbose: Verbose = False,
+) -> None:
+    """Show what `up` would change: values, certificates and objects in each cluster, and the way back.
+
+    Examples:
+        isthmus connect diff -f shop
+        isthmus connect diff -f shop --only east -o json
+    """
+    with connecting.told():
+        place = connecting.find(folder)
+        made = asyncio.run(connecting.diff(place, only=only, ca=ca, adopt=adopt, form=form))
+    raise typer.Exit(1 if exit_code and not made.is_empty else 0)
+
+
+@app.command()
+def up(
+    folder: Folder = Path(),
+    only: Only = None,
+    ca: Authority = None,
+    adopt: Adopt = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    wait: Wait = 0.0,
+    form: Form = output.Output.TEXT,
+    _verbose: Verbose = False,
+) -> None:
+    """Bring Cilium, ClusterMesh and Istio in every cluster to what the Fleet says, or all of them back.
+
+    Examples:
+        isthmus connect up -f shop
+        isthmus connect up -f shop --ca ~/trust/shop --yes
+        isthmus connect up -f shop --adopt
+    """
+    ways = running.Ways(yes=yes, dry_run=dry_run, wait=wait, form=form)
+    with connecting.told():
+        place = connecting.find(folder)
+        ended = asyncio.run(connecting.up(place, ways, only=only, ca=ca, adopt=adopt))
+        running.finish(ended, form)
+
+
+@app.command()
+def status(
+    folder: Folder = Path(),
+    context: Context = None,
+    only: Only = None,
+    ca: Authority = None,
+    form: Form = output.Output.TEXT,
+    _verbose: Verbose = False,
+) -> None:
+    """Show what the clusters say: releases, agents, certificates, peers, Istio, the last operation.
+
+    Examples:
+        isthmus connect status -f shop
+        isthmus connect status --context west --context east -o json
+    """
+    with connecting.told():
+        body = asyncio.run(connecting.status(folder, context, only=only, ca=ca))
+    if form is not output.Output.TEXT:
+        output.emit(body, form)
+    else:
+        from isthmus.render import connect as render
+
+        typer.echo(render.status_text(body, width=running.width()))
+    raise typer.Exit(int(connecting.exit_of(body)))
+
+
+@app.command()
+def down(
+    folder: Folder = Path(),
+    only: Only = None,
+    adopt: Adopt = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    wait: Wait = 0.0,
+    form: Form = output.Output.TEXT,
+    _verbose: Verbose = False,
+) -> None:
+    """Take Istio, Cilium and the certificates of `up` out, last wave first, and list what stays.
+
+    Examples:
+        isthmus connect down -f shop --dry-run
+        isthmus connect down -f shop --only east
+    """
+    ways = running.Ways(yes=yes, dry_run=dry_run, wait=wait, form=form)
+    with connecting.told():
+        place = connecting.find(folder)
+        running.finish(asyncio.run(connecting.down(place, ways, only=only, adopt=adopt)), form)
+
+
+@app.command()
+def rotate(
+    folder: Folder = Path(),
+    ca: Authority = None,
+    settle: Annotated[
+        float,
+        typer.Option("--settle", help="Seconds after each wave for kubelets to bring Secrets to pods."),
+    ] = 120.0,
+    yes: Yes = False,
+    wait: Wait = 0.0,
+    form: Form = output.Output.TEXT,
+    _verbose: Verbose = False,
+) -> None:
+    """Put a new authority in the place of the mesh's: trust both, issue anew, drop the old one.
+
+    Three operations, each shown and confirmed by itself. A run that stops is gone on with by the next.
+
+    Examples:
+        isthmus connect rotate -f shop
+    """
+    from isthmus.cli import rotating
+
+    ways = running.Ways(yes=yes, wait=wait, form=form)
+    with connecting.told():
+        place = connecting.find(folder)
+        ended = asyncio.run(rotating.rotate(place, ways, ca=ca, settle=settle))
+        running.finish(ended, form)
+
+
+@app.command()
+def resume(
+    folder: Folder = Path(),
+    context: Context = None,
+    wait: Wait = 60.0,
+    force: Force = False,
+    form: Form = output.Output.TEXT,
+    _verbose: Verbose = False,
+) -> None:
+    """Go on with the unfinished operation, from what it pinned.
+
+    Examples:
+        isthmus connect resume -f shop
+    """
+    ways = running.Ways(wait=wait, force=force, form=form)
+    with connecting.told():
+        place = connecting.place_of(folder, context)
+        running.finish(asyncio.run(running.take_over(place, ways)), form)
+
+
+@app.command()
+def abort(
+    folder: Folder = Path(),
+    context: Context = None,
+    wait: Wait = 60.0,
+    force: Force = False,
+    form: Form = output.Output.TEXT,
+    _verbose: Verbose = False,
+) -> None:
+    """Take the unfinished operation back in every cluster that it touched.
+
+    Examples:
+        isthmus connect abort -f shop
+    """
+    ways = running.Ways(wait=wait, force=force, form=form)
+    with connecting.told():
+        place = connecting.place_of(folder, context)
+        running.finish(asyncio.run(running.take_over(place, ways, abort=True)), form, good="rolled-back")
+
+
+@app.command()
+def pause(folder: Folder = Path(), context: Context = None, _verbose: Verbose = False) -> None:
+    """Ask a running operation to stop before its next wave; `resume` goes on.
+
+    Examples:
+        isthmus connect pause -f shop
+    """
+    with connecting.told():
+        current = asyncio.run(running.ask(connecting.place_of(folder, context), "pause"))
+    typer.echo(f"operation {current.id} stops before its next wave; go on with: isthmus connect resume")
+
+
+@app.command()
+def approve(
+    folder: Folder = Path(),
+    context: Context = None,
+    wait: Wait = 60.0,
+    record_only: Annotated[
+        bool, typer.Option("--record-only", help="Leave the approval; somebody else resumes.")
+    ] = False,
+    form: Form = output.Output.TEXT,
+    _verbose: Verbose = False,
+) -> None:
+    """Approve the gate at which the operation waits, and go on with it.
+
+    Examples:
+        isthmus connect approve -f shop
+        isthmus connect approve -f shop --record-only
+    """
+    with connecting.told():
+        place = connecting.place_of(folder, context)
+        current = asyncio.run(running.ask(place, "approve"))
+        if record_only:
+            typer.echo(f"operation {current.id}: approved; go on with: isthmus connect resume")
+            return
+        ways = running.Ways(wait=wait, form=form)
+        running.finish(asyncio.run(running.take_over(place, ways)), form)
+
+
+@app.command()
+def skip(
+    cluster: Annotated[str, typer.Argument(help="The cluster to go on without.")],
+    folder: Folder = Path(),
+    context: Context = None,
+    _verbose: Verbose = False,
+) -> None:
+    """Ask an operation to go on without one cluster; it stays as it is and is named as left behind.
+
+    Examples:
+        isthmus connect skip east -f shop
+    """
+    with connecting.told():
+        current = asyncio.run(running.ask(connecting.place_of(folder, context), "skip", cluster))
+    more = "" if current.is_at_work else "; go on with: isthmus connect resume"
+    typer.echo(f"operation {current.id} goes on without {cluster}{more}")
+
+
+@app.command()
+def history(
+    folder: Folder = Path(),
+    context: Context = None,
+    form: Form = output.Output.TEXT,
+    _verbose: Verbose = False,
+) -> None:
+    """List the operations on the network.
+
+    Examples:
+        isthmus connect history -f shop
+        isthmus connect history -f shop -o json
+    """
+    from isthmus.render import deploy as render
+
+    with connecting.told():
+        found = asyncio.run(running.history(connecting.place_of(folder, context)))
+    if form is not output.Output.TEXT:
+        output.emit({"operations": [one.to_json() for one in found]}, form)
+    else:
+        typer.echo(render.history_text(found, width=running.width()))
+    raise typer.Exit(int(errors.Exit.DONE))

@@ -1,0 +1,307 @@
+"""Istio beside Cilium: asks each cluster what it has, and drafts its releases for the same operation.
+
+The root comes in; where its key lies is not known here. What is written, the operation writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import os
+from typing import TYPE_CHECKING, Any
+
+from isthmus.clients import kinds, kube, kubeconfig, releases
+from isthmus.engine import beside as besides
+from isthmus.engine import draft as drafts
+from isthmus.engine import voters as voting
+from isthmus.engine import world as worlds
+from isthmus.engine.connect import look as looks
+from isthmus.mesh import istio as istios
+from isthmus.mesh import readers
+from isthmus.mesh.trust import intermediate, secrets
+from isthmus.model import errors, finding
+from isthmus.rollout import manifest
+from isthmus.rollout.connect import changes, closings, istio, system
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from isthmus.mesh.trust import authority as authorities
+    from isthmus.model import fleet
+    from isthmus.model import plan as plans
+
+Json = dict[str, Any]
+
+OWN_ROOT = "istio-ca-secret"
+ROLES = (kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING, kinds.ROLE, kinds.ROLE_BINDING)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Drafted:
+    """Istio's part of a draft: the releases to add, the values that change, what is to say, and the end."""
+
+    drafts: tuple[drafts.Draft, ...] = ()
+    values: tuple[changes.ValueChange, ...] = ()
+    findings: tuple[finding.Finding, ...] = ()
+    closings: tuple[plans.Closing, ...] = ()
+
+
+async def look(world: worlds.World, known: fleet.Fleet) -> dict[str, istio.Facts]:
+    """Return what each cluster of the Fleet says of its Istio."""
+
+    async def one(name: str) -> istio.Facts:
+        return await _look(world.cluster(name), known.cluster(name))
+
+    found = await worlds.each(tuple(each.name for each in known.clusters), one)
+    return {
+        name: istio.Facts(cluster=name, error=world.secrets.clean(str(seen)))
+        if isinstance(seen, errors.IsthmusError)
+        else seen
+        for name, seen in found.items()
+    }
+
+
+async def up(
+    world: worlds.World,
+    known: fleet.Fleet,
+    *,
+    folder: Path,
+    root: authorities.Authority,
+    chosen: Collection[str],
+    adopt: bool = False,
+) -> Drafted:
+    """Draft what brings the clusters that are chosen to the Fleet's Istio."""
+    if any(each.severity is finding.Severity.ERROR for each in istio.findings(known)):
+        return Drafted(findings=tuple(istio.findings(known)))
+    seen = await look(world, known)
+    names = [each.name for each in istio.members(known) if each.name in chosen and not seen[each.name].error]
+    now = world.clock.now()
+    trust = {
+        name: intermediate.settle(
+            intermediate.name(known.name, name), seen[name].cacerts, root=root, random=os.urandom, now=now
+        )
+        for name in names
+    }
+    marks = {name: intermediate.mark(trust[name], seen[name].cacerts, root.certificate) for name in names}
+    made, values = list[drafts.Draft](), list[changes.ValueChange]()
+    for release in istio.RELEASES:
+        app = istio.app(known, release, marks)
+        if app is None:
+            continue
+        beside = {name: _beside(known, name, release, seen[name], trust[name]) for name in names}
+        made.append(await drafts.up(world, app, known, folder=folder, only=names, beside=beside, key=_key()))
+        for name in names:
+            old = seen[name].releases.get(release)
+            found = changes.of(name, old.config if old else {}, app.values_for(name))
+            values += [dataclasses.replace(each, path=f"{release}: {each.path}") for each in found]
+    picked = {name: seen[name] for name in names}
+    return Drafted(
+        drafts=tuple(made),
+        values=tuple(values),
+        findings=(
+            *istio.findings(known),
+            *istio.adoption(picked, adopt=adopt),
+            *_roots(picked, trust, root, adopt=adopt),
+            *itertools.chain.from_iterable(_local(known, one) for one in picked.values()),
+            *closings.findings(known, names, seen),
+        ),
+        closings=closings.of(known, names, seen, now=now, adopt=adopt),
+    )
+
+
+async def down(
+    world: worlds.World, known: fleet.Fleet, *, only: Sequence[str] | None = None, adopt: bool = False
+) -> Drafted:
+    """Draft taking Istio out where it is, with all of ours that stands beside it."""
+    seen = await look(world, known)
+    there = {
+        name: one
+        for name, one in seen.items()
+        if not one.error and (only is None or name in only) and (one.releases or _ours(one))
+    }
+    if not there:
+        return Drafted()
+    made = []
+    for release in istio.RELEASES:
+        draft = await drafts.down(world, istio.shell(known, release), known, only=tuple(there), key=_key())
+        if release == istio.ISTIOD:
+            names = {name: _ours(one) for name, one in there.items()}
+            draft = dataclasses.replace(draft, plan=besides.with_names(draft.plan, names))
+        made.append(dataclasses.replace(draft, plan=besides.deleted(draft.plan)))
+    return Drafted(
+        drafts=tuple(made),
+        findings=(*istio.adoption(there, adopt=adopt), *_stays(seen, there)),
+    )
+
+
+async def _look(server: kube.Cluster, cluster: fleet.Cluster) -> istio.Facts:
+    home = readers.NAMESPACE
+    (cacerts, own_root, deployment), remotes, policies, rights, histories = await asyncio.gather(
+        asyncio.gather(
+            server.get(kinds.SECRET, intermediate.SECRET, home),
+            server.get(kinds.SECRET, OWN_ROOT, home),
+            server.get(kinds.DEPLOYMENT, istio.ISTIOD, home),
+        ),
+        server.list(kinds.SECRET, home, labels=f"{readers.REMOTE}=true"),
+        _policies(server),
+        _rights(server),
+        asyncio.gather(*(releases.history(server, each, home) for each in istio.RELEASES)),
+    )
+    found = dict(zip(istio.RELEASES, histories, strict=True))
+    standing = {name: each[-1] for name, each in found.items() if each and each[-1].status != "uninstalled"}
+    host, port = system.api_server(cluster, looks.address(server.server))
+    entry = kubeconfig.for_token(server.config, "")["clusters"][0]["cluster"]
+    return istio.Facts(
+        cluster=server.name,
+        server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+        authority=str(entry.get("certificate-authority-data") or ""),
+        releases=standing,
+        ours=frozenset(name for name in standing if looks.is_ours(found[name])),
+        deployment=deployment,
+        cacerts=cacerts,
+        has_own_root=own_root is not None,
+        remotes={_remote(body): body for body in remotes},
+        rights=rights,
+        policies=policies,
+    )
+
+
+async def _rights(server: kube.Cluster) -> tuple[Json, ...]:
+    """Return the accounts by which others read this cluster, and what they may do, as far as it is ours."""
+    accounts, *roles = await asyncio.gather(
+        server.list(kinds.SERVICE_ACCOUNT, readers.NAMESPACE, labels=f"{secrets.MANAGED}=isthmus"),
+        *(_one(server, kind) for kind in ROLES),
+    )
+    return tuple(itertools.chain(accounts, *roles))
+
+
+async def _one(server: kube.Cluster, kind: kinds.Kind) -> list[Json]:
+    found = await server.get(kind, readers.ROLE, readers.NAMESPACE if kind.namespaced else None)
+    return [found] if found is not None and manifest.is_own(found) else []
+
+
+async def _policies(server: kube.Cluster) -> tuple[Json, ...]:
+    kind = kinds.PEER_AUTHENTICATION
+    if await server.resolve(kind.api_version, kind.kind) is None:
+        return ()
+    return tuple(await server.list(kind))
+
+
+def _remote(body: Json) -> str:
+    """Return which cluster a remote Secret is for: its annotation says so, or the key of its data."""
+    noted = (body["metadata"].get("annotations") or {}).get(readers.CLUSTER)
+    return str(noted or next(iter(body.get("data") or {}), body["metadata"]["name"]))
+
+
+def _beside(
+    known: fleet.Fleet, name: str, release: str, seen: istio.Facts, trust: secrets.Trust
+) -> besides.Beside:
+    """Return what stands beside a chart: with istiod its authority and the accounts of those who read it."""
+    if release == istio.BASE:
+        return besides.Beside()
+    others = tuple(each.name for each in istio.members(known) if each.name != name)
+    patch = istios.patch(known, known.cluster(name))
+    return besides.Beside(
+        objects=(*trust.objects, *readers.rights(others)),
+        before=(*trust.before, *map(readers.bare, seen.rights)),
+        hidden=(*secrets.keys(trust.objects), *secrets.keys(trust.before)),
+        after=(patch,) if patch is not None else (),
+    )
+
+
+def _ours(one: istio.Facts) -> list[str]:
+    """Return what of ours stands beside the charts of a cluster."""
+    found = [
+        besides.label(readers.POLICY, readers.NAMESPACE, kinds.PEER_AUTHENTICATION.kind)
+        for body in one.policies
+        if manifest.is_own(body)
+        and (body["metadata"]["namespace"], body["metadata"]["name"]) == (readers.NAMESPACE, readers.POLICY)
+    ]
+    found += [
+        besides.label(body["metadata"]["name"], readers.NAMESPACE)
+        for body in one.remotes.values()
+        if secrets.is_ours(body)
+    ]
+    if secrets.is_ours(one.cacerts):
+        found.append(besides.label(intermediate.SECRET, readers.NAMESPACE))
+    return found + [besides.label_of(body) for body in one.rights]
+
+
+def _roots(
+    seen: Mapping[str, istio.Facts],
+    trust: Mapping[str, secrets.Trust],
+    root: authorities.Authority,
+    *,
+    adopt: bool,
+) -> list[finding.Finding]:
+    """Return where another root is in force: pods of two roots refuse each other until all restarted."""
+    found = []
+    for name, one in seen.items():
+        before = trust[name].certificates[0]
+        foreign = one.cacerts is not None and root.key_id not in before.trusts
+        if not foreign and not (one.has_own_root and one.cacerts is None and one.deployment is not None):
+            continue
+        what = before.trusts[0][:16] if foreign and before.trusts else "one that istiod made itself"
+        found.append(
+            finding.Finding(
+                code="other-root",
+                severity=finding.Severity.WARNING if adopt else finding.Severity.ERROR,
+                message=f"pods here trust another root ({what}), the Fleet's is {root.key_id[:16]}: until "
+                "all of them have restarted, those of the old and of the new one refuse each other",
+                remedy="restart the meshed workloads after it"
+                if adopt
+                else "put that root beside the authority as `istio/ca.crt` and `istio/ca.key`, or --adopt",
+                cluster=name,
+            )
+        )
+    return found
+
+
+def _local(known: fleet.Fleet, one: istio.Facts) -> list[finding.Finding]:
+    """Return what is wrong with where other clusters would reach an API server."""
+    host = looks.address(one.server)[0]
+    if len(istio.members(known)) < 2 or not looks.is_loopback(host):
+        return []
+    return [
+        finding.Finding(
+            code="api-server-local",
+            severity=finding.Severity.ERROR,
+            message=f"the istiod of other clusters cannot reach the API server at {one.server}",
+            remedy="write where they do: `network: {apiServer: HOST:PORT}` of the cluster",
+            cluster=one.cluster,
+        )
+    ]
+
+
+def _stays(seen: Mapping[str, istio.Facts], there: Mapping[str, istio.Facts]) -> list[finding.Finding]:
+    """Return what taking Istio out means and leaves."""
+    found = [
+        finding.Finding(
+            code="istio-stays",
+            severity=finding.Severity.INFO,
+            message="what Istio made by itself stays: CustomResourceDefinitions of istio.io with their "
+            "objects, namespace istio-system, ConfigMap istio-ca-root-cert in each namespace; and pods keep "
+            "their sidecars until they are replaced, without new certificates",
+            remedy="restart meshed workloads; then `kubectl delete crd` those of istio.io",
+        )
+    ]
+    found += [
+        finding.Finding(
+            code="still-read",
+            severity=finding.Severity.WARNING,
+            message=f"istiod still tries to read {remote}, which has no Istio then",
+            remedy=f"kubectl -n {readers.NAMESPACE} delete secret {readers.name(remote)}",
+            cluster=name,
+        )
+        for name, one in seen.items()
+        for remote in one.remotes
+        if name not in there and remote in there
+    ]
+    return found
+
+
+def _key() -> str:
+    """Return what the network's operation keeps its bundles under: Istio's are among them."""
+    return voting.app_key(system.NAMESPACE, system.NAME)

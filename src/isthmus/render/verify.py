@@ -1,0 +1,117 @@
+"""What `connect verify` says for people: a matrix of clusters, and under it each leg that is not ok."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from isthmus.render import table
+from isthmus.rollout.connect.proof import judge, questions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+State = judge.State
+Json = dict[str, Any]
+
+WORDS = {State.OK: "ok", State.NOT_PROVED: "not proved", State.FAILED: "FAILED"}
+
+
+def plain(text: str, _: State) -> str:
+    """Leave a text as it is, where nobody sees colours."""
+    return text
+
+
+def text(
+    body: Mapping[str, Any], *, paint: Callable[[str, State], str] = plain, width: int = table.WIDTH
+) -> str:
+    """Return the matrix, what is not ok, the figures, and what no leg covers."""
+    lines = [*_matrix(body, paint), *_wrong(body, width), *_figures(body), ""]
+    lines += table.wrapped(
+        f"Not covered: {'; '.join(each['why'] for each in body['not_covered'])}.", width=width
+    )
+    return "\n".join(lines)
+
+
+def dry_text(body: Mapping[str, Any], *, width: int = table.WIDTH) -> str:
+    """Return what a run would make and ask."""
+    lines = [f"image: {body['image']}", "each cluster would get, and lose again at the end:"]
+    for one in body["clusters"]:
+        lines += table.wrapped(f"{one['cluster']}: {', '.join(one['objects'])}", indent="  ", width=width)
+    lines.append(f"questions: {len(body['questions'])}")
+    lines += [
+        f"  {questions.WORDS[leg]}: {sum(each['leg'] == leg for each in body['questions'])}"
+        for leg in questions.Leg
+        if any(each["leg"] == leg for each in body["questions"])
+    ]
+    return "\n".join(lines)
+
+
+def _matrix(body: Mapping[str, Any], paint: Callable[[str, State], str]) -> Iterator[str]:
+    names = [each["cluster"] for each in body["clusters"]]
+    cells = {(each["from"], each["to"]): State(each["state"]) for each in body["cells"]}
+    first = max(len(name) for name in ("FROM \\ TO", *names))
+    widths = {name: max(len(name), *(len(word) for word in WORDS.values())) for name in names}
+    yield table.GAP.join(["FROM \\ TO".ljust(first), *(name.ljust(widths[name]) for name in names)]).rstrip()
+    for source in names:
+        row = [source.ljust(first)]
+        for target in names:
+            state = cells.get((source, target), State.NOT_PROVED)
+            row.append(paint(WORDS[state].ljust(widths[target]), state))
+        yield table.GAP.join(row).rstrip()
+
+
+def _wrong(body: Mapping[str, Any], width: int) -> Iterator[str]:
+    for cell in body["cells"]:
+        wrong = [each for each in cell["proofs"] if State(each["state"]) is not State.OK]
+        if not wrong:
+            continue
+        yield ""
+        yield f"{cell['from']} → {cell['to']}"
+        rows = [
+            (
+                f"  {questions.WORDS[questions.Leg(each['leg'])]}",
+                WORDS[State(each["state"])],
+                each["why"] or "-",
+            )
+            for each in wrong
+        ]
+        yield from table.columns(rows, width=width)
+    for each in body["clusters"]:
+        if each["error"] or each["left"]:
+            yield ""
+            yield from table.wrapped(f"{each['cluster']}: {each['error'] or each['left']}", width=width)
+            if each["remedy"]:
+                yield from table.wrapped(f"→ {each['remedy']}", indent="  ", width=width)
+
+
+def _figures(body: Mapping[str, Any]) -> Iterator[str]:
+    rows = [row for cell in body["cells"] if (row := _figure(cell)) is not None]
+    if rows:
+        yield ""
+        yield from table.columns(rows, ("FROM", "TO", "P50 ms", "P99 ms", "PACKET", "PLANNED"))
+    streams = [row for cell in body["cells"] if (row := _stream(cell)) is not None]
+    if streams:
+        yield ""
+        yield from table.columns(streams, ("FROM", "TO", "Mbit/s", "PROCESSORS", "HEADERS TAKE"))
+
+
+def _figure(cell: Mapping[str, Any]) -> tuple[str, ...] | None:
+    found = _found(cell)
+    if not found:
+        return None
+    times = (f"{found[key]:.2f}" if key in found else "-" for key in ("p50_ms", "p99_ms"))
+    sizes = (f"{found[key]:.0f}" if key in found else "-" for key in ("largest", "planned"))
+    return (cell["from"], cell["to"], *times, *sizes)
+
+
+def _stream(cell: Mapping[str, Any]) -> tuple[str, ...] | None:
+    found = _found(cell)
+    if "mbit_s" not in found:
+        return None
+    headers = f"{found['headers']:.1%}" if "headers" in found else "-"
+    return (cell["from"], cell["to"], f"{found['mbit_s']:.0f}", f"{found['processors']:.1f}", headers)
+
+
+def _found(cell: Mapping[str, Any]) -> Json:
+    """Return the figures of all legs of a cell; no two have a name in common."""
+    return {name: value for each in cell["proofs"] for name, value in each["figures"].items()}

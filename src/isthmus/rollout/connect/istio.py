@@ -1,0 +1,249 @@
+"""Istio beside Cilium: its charts as Apps of the same operation, and what the Fleet says against it.
+
+Values come from `mesh`; `mesh.istio.values` and a cluster's own are merged last. istio-cni is not installed:
+pods get their redirection from an init container.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from isthmus.mesh import istio as istios
+from isthmus.mesh import readers, settings
+from isthmus.model import app as apps
+from isthmus.model import document, finding
+from isthmus.model import mesh as meshes
+from isthmus.rollout.connect import system
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from isthmus.model import chart as charts
+    from isthmus.model import fleet
+    from isthmus.rollout import release
+
+Json = dict[str, Any]
+Values = dict[str, Any]
+
+BASE, ISTIOD = "istio-base", "istiod"
+RELEASES: Final = (BASE, ISTIOD)
+"""In the order of installation, after Cilium."""
+TIMEOUT: Final = "10s"
+"""How long a starting istiod waits for other clusters. It waits all of it, since it also waits for Secrets
+that it may not read. The switch that leaves these out (PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER) makes it
+panic as soon as a cluster is synced (seen with 1.31 of 2026-08: pilot/pkg/credentials/kube, HasSynced)."""
+CHARTS: Final = (
+    "write where the charts are: `mesh: {istio: {charts: {base: {path: charts/base}, "
+    "istiod: {path: charts/istiod}}}}`, or `{repo: ADDRESS, name: istiod, version: 1.30.1}`"
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What one cluster says of its Istio; with `error` nothing else is known.
+
+    `remotes` are the Secrets by which its istiod reads others, `rights` the accounts, role and binding of
+    ours by which others read it, `policies` all PeerAuthentications; `authority` is that of its API server
+    (PEM, base64).
+    """
+
+    cluster: str
+    error: str = ""
+    server: str = ""
+    authority: str = ""
+    releases: Mapping[str, release.Release] = dataclasses.field(default_factory=dict)
+    ours: frozenset[str] = frozenset()
+    """The releases that an operation of ours wrote."""
+    deployment: Json | None = None
+    cacerts: Json | None = dataclasses.field(default=None, repr=False)
+    has_own_root: bool = False
+    """Whether istiod made a root of its own, with its key in the cluster."""
+    remotes: Mapping[str, Json] = dataclasses.field(default_factory=dict, repr=False)
+    rights: tuple[Json, ...] = ()
+    policies: tuple[Json, ...] = ()
+
+    @property
+    def accounts(self) -> dict[str, str]:
+        """The uids of the accounts by which others read it, by reader."""
+        return readers.uids(self.rights)
+
+
+def members(known: fleet.Fleet) -> tuple[fleet.Cluster, ...]:
+    """Return the clusters that have Istio."""
+    return tuple(each for each in known.clusters if settings.istio(known, each) is not None)
+
+
+def app(known: fleet.Fleet, release: str, marks: Mapping[str, str]) -> apps.App | None:
+    """Return one chart of Istio as an App of the clusters in `marks`; None where there are none.
+
+    A mark names root and authority of a cluster: istiod reads them at its start, so a new one restarts it.
+    """
+    stated = known.spec.mesh.istio.charts if known.spec.mesh and known.spec.mesh.istio else None
+    found = {
+        each.name: apps.Member(
+            values=values(known, each, release, marks[each.name]), membership=system.membership(each)
+        )
+        for each in members(known)
+        if each.name in marks
+    }
+    if not found or stated is None:
+        return None
+    return _app(known, release, found, stated.base if release == BASE else stated.istiod)
+
+
+def shell(known: fleet.Fleet, release: str) -> apps.App:
+    """Return one chart as an App of all clusters, without values: it does for looking and for taking out."""
+    found = {each.name: apps.Member() for each in known.clusters}
+    return _app(known, release, found, apps.Chart(path=release))
+
+
+def values(known: fleet.Fleet, cluster: fleet.Cluster, release: str, mark: str) -> Values:
+    """Return the Helm values of one chart in one cluster, the user's laid over them."""
+    compiled = istios.charts(known, cluster)
+    # The chart's own reader may read every Secret; ours may not (`readers`).
+    plain: Values = {
+        "global": {"enableReaderRBAC": False},
+        # Else the chart renders another policy at the first installation than later, and istiod changes it.
+        "base": {"validationFailurePolicy": "Fail"},
+    }
+    chart = compiled["base"] if release == BASE else _istiod(known, cluster, compiled["istiod"], mark)
+    merged = apps.merge_values(chart, plain)
+    base = known.spec.mesh.istio if known.spec.mesh else None
+    merged = apps.merge_values(merged, (base.values if base else None) or {})
+    return apps.merge_values(merged, (cluster.istio.values if cluster.istio else None) or {})
+
+
+def _istiod(known: fleet.Fleet, cluster: fleet.Cluster, compiled: Values, mark: str) -> Values:
+    pilot: Values = {
+        "cni": {"enabled": False},
+        "env": {"PILOT_REMOTE_CLUSTER_TIMEOUT": TIMEOUT},
+        "podAnnotations": {system.TRUSTS: mark},
+    }
+    if istios.needs_host_network(known, cluster):
+        # Two of them cannot share the ports of one node, so the old one goes first.
+        pilot |= {"rollingMaxSurge": 0, "rollingMaxUnavailable": 1}
+    return apps.merge_values(compiled, {"pilot": pilot})
+
+
+def findings(known: fleet.Fleet) -> Iterator[finding.Finding]:
+    """Yield what the Fleet says of Istio that is not done, or would not work."""
+    here = members(known)
+    if not here:
+        return
+    stated = known.spec.mesh.istio if known.spec.mesh else None
+    yield from _topologies(known)
+    if stated is None or stated.charts is None:
+        yield _finding("no-istio-charts", "the Fleet does not say where Istio's charts come from", CHARTS)
+    if stated is not None and stated.mtls is meshes.Mtls.PERMISSIVE:
+        yield _finding(
+            "mtls-permissive",
+            "the Fleet says `mtls: permissive`: pods of the mesh take plain traffic too",
+            "write `mesh: {istio: {mtls: strict}}` once every caller has a sidecar",
+            severity=finding.Severity.WARNING,
+        )
+    for each in here:
+        yield from _of_cilium(known, each)
+
+
+def _topologies(known: fleet.Fleet) -> Iterator[finding.Finding]:
+    here = {each.name: settings.istio(known, each) for each in members(known)}
+    stated = known.spec.mesh.istio if known.spec.mesh else None
+    ambient = [name for name, own in here.items() if own and own.mode is meshes.Mode.AMBIENT]
+    remote = [name for name, own in here.items() if own and own.primary not in {None, name}]
+    is_remote = stated is not None and stated.topology is meshes.Topology.PRIMARY_REMOTE
+    if ambient:
+        yield _later("ambient (ztunnel, waypoints)", "`mode: sidecar`")
+    if remote or is_remote:
+        yield _later("primary-remote (clusters without an istiod)", "`topology: multi-primary`")
+    if istios.spans_networks(known):
+        yield _later("several networks with east-west gateways", "one `network` for all clusters")
+
+
+def _of_cilium(known: fleet.Fleet, cluster: fleet.Cluster) -> Iterator[finding.Finding]:
+    """Yield the Helm values of Cilium by which Istio would not work, though the Fleet asks for both."""
+    own = (known.spec.network.values if known.spec.network else None) or {}
+    own = apps.merge_values(own, (cluster.network.values if cluster.network else None) or {})
+    if dig(own, "cni", "exclusive") is True:
+        yield _finding(
+            "cilium-excludes-istio",
+            "the values of Cilium say `cni.exclusive: true`, which renames Istio's CNI configuration away",
+            "take it out of `network.values`",
+            cluster.name,
+        )
+    if (
+        settings.cilium(known, cluster).kube_proxy_replacement
+        and dig(own, "socketLB", "hostNamespaceOnly") is False
+    ):
+        yield _finding(
+            "cilium-before-sidecar",
+            "the values of Cilium say `socketLB.hostNamespaceOnly: false`: with kubeProxyReplacement a "
+            "ClusterIP is resolved before the sidecar sees it, so nothing is mTLS (cilium#16583)",
+            "take it out of `network.values`",
+            cluster.name,
+        )
+
+
+def adoption(seen: Mapping[str, Facts], *, adopt: bool) -> Iterator[finding.Finding]:
+    """Yield each Istio that somebody else installed: it is changed only when that is asked for."""
+    severity = finding.Severity.WARNING if adopt else finding.Severity.ERROR
+    for name, one in seen.items():
+        foreign = [each for each in one.releases if each not in one.ours]
+        if foreign:
+            yield _finding(
+                "foreign-istio",
+                f"release {' and '.join(foreign)} was installed here by somebody else"
+                + (": this operation takes it over" if adopt else ""),
+                "look at what would change, then take it over with --adopt"
+                if not adopt
+                else "sidecars get certificates of the new root when their pods restart",
+                name,
+                severity=severity,
+            )
+        elif one.deployment is not None and ISTIOD not in one.releases:
+            yield _finding(
+                "istio-without-helm",
+                f"Deployment {readers.NAMESPACE}/istiod is there, and Helm has no release `{ISTIOD}`",
+                "manage it with what installed it (istioctl, an operator), or let Helm own its objects first",
+                name,
+            )
+
+
+def dig(body: Any, *path: str) -> Any:
+    """Return what stands at a path of nested mappings; None where nothing does."""
+    for key in path:
+        body = body.get(key) if isinstance(body, Mapping) else None
+    return body
+
+
+def _app(known: fleet.Fleet, release: str, found: Mapping[str, apps.Member], chart: charts.Chart) -> apps.App:
+    base = system.shell(known)
+    waves = tuple(tuple(name for name in wave if name in found) for wave in base.waves)
+    rollout = base.spec.rollout.model_copy(update={"waves": tuple(wave for wave in waves if wave)})
+    return apps.App(
+        metadata=document.Metadata(name=release, namespace=readers.NAMESPACE),
+        spec=apps.AppSpec(chart=chart, release=release, clusters=dict(found), rollout=rollout),
+    )
+
+
+def _later(what: str, instead: str) -> finding.Finding:
+    return _finding(
+        "istio-not-implemented",
+        f"{what} is not implemented by connect yet; `isthmus plan render istio` has its values",
+        f"write {instead}",
+    )
+
+
+def _finding(
+    code: str,
+    message: str,
+    remedy: str,
+    cluster: str | None = None,
+    *,
+    severity: finding.Severity = finding.Severity.ERROR,
+) -> finding.Finding:
+    kind = "Fleet" if cluster is None else None
+    return finding.Finding(
+        code=code, severity=severity, message=message, remedy=remedy, kind=kind, cluster=cluster
+    )
