@@ -3,8 +3,9 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= logical
+REAL := lab_network lab_fault connect_network connect_verify connect_ways connect_istio doctor_network demo
 
-.PHONY: help setup binaries test demo lint style rooms tree locks types faults freeze mutations bench docs-check lock clean
+.PHONY: help setup binaries network test demo lint style rooms tree locks types connect faults freeze mutations bench docs-check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,12 +20,16 @@ binaries: $(READY) ## build what the lab runs, from pinned Go modules (minutes a
 	@scripts/check-go
 	@$(BIN)/isthmus lab build
 
-test: binaries ## do all set-up and run the tests (ARGS="tests/model -x" runs a part)
-	@echo "running the tests"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not faults" $(ARGS)
+network: binaries ## build what real nodes run, and their images (root on Linux; a quarter of an hour at first)
+	@scripts/network
 
-demo: binaries ## do all set-up and tell the whole story on three real clusters
-	@$(BIN)/isthmus demo
+test: binaries ## do all set-up and run the tests (ARGS="tests/model -x" runs a part)
+	@scripts/network --if-possible
+	@echo "running the tests"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not faults and not long" $(ARGS)
+
+demo: binaries ## do all set-up and tell the whole story on three real clusters (ARGS="--profile control")
+	@$(BIN)/isthmus demo $(ARGS)
 
 lint: style rooms tree locks ## style, rooms, tree, lock files
 
@@ -52,6 +57,10 @@ types: $(READY) ## mypy, strict, over src, tests, bench, scripts
 faults: binaries ## outages, and kill -9 at every point of every journal (the long tests)
 	@ISTHMUS_FAULTS=all $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup \
 		tests/faults/test_kill.py tests/faults/test_outage.py $(ARGS)
+
+connect: network ## all that needs real nodes, one after another: lab, faults, mesh, proofs, demo (an hour)
+	@echo "running what needs real nodes: $(REAL)"
+	@$(BIN)/python -m pytest -n 1 --dist loadgroup $(addprefix tests/,$(REAL)) $(ARGS)
 
 freeze: binaries ## freeze deploy and its helm at 100 seeded moments of a rollout
 	@ISTHMUS_FREEZES=100 $(BIN)/python -m pytest tests/faults/test_freeze.py $(ARGS)

@@ -45,8 +45,9 @@ def run(
     env: Mapping[str, str] | None = None,
     stdin: str = "",
     cwd: Path | None = None,
+    codes: Sequence[int] = (0,),
 ) -> Run:
-    """Run a program to its end; FailedError with its last words when it fails."""
+    """Run a program to its end; FailedError with its last words when it ends with another code."""
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -68,16 +69,16 @@ def run(
         process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         output = said.read().decode(errors="replace")
-    if process.returncode:
+    if process.returncode not in codes:
         words = "\n".join(output.strip().splitlines()[-12:])
         raise FailedError(f"{' '.join(str(word) for word in argv)}: exit {process.returncode}\n{words}")
     cpu = usage.ru_utime + usage.ru_stime
     return Run(seconds=seconds, cpu=cpu, peak=usage.ru_maxrss * 1024, output=output)
 
 
-def isthmus(*words: str | Path, env: Mapping[str, str] | None = None) -> Run:
+def isthmus(*words: str | Path, env: Mapping[str, str] | None = None, codes: Sequence[int] = (0,)) -> Run:
     """Run the command line of this tree."""
-    return run([f"{sys.prefix}/bin/isthmus", *words], env=env)
+    return run([f"{sys.prefix}/bin/isthmus", *words], env=env, codes=codes)
 
 
 def median(times: int, work: Callable[[], Run]) -> Run:

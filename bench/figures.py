@@ -92,6 +92,31 @@ def lab(bench: world.World) -> list[Row]:
     ]
 
 
+def network(bench: world.World) -> list[Row]:
+    """Return how long two meshed clusters with real nodes take from nothing, and what they hold in memory."""
+    took = bench.mesh("network", 2)
+    return [
+        Row("lab up, 2 clusters with real nodes, bare", seconds(took.bare)),
+        Row("  then connect up", seconds(took.connected)),
+        Row("  until the mesh is ready, in all", seconds(_in_all(took)), "60 s"),
+        Row("  memory of all, witness included (PSS)", mebibytes(took.memory), "2560 MiB"),
+    ]
+
+
+def connect(bench: world.World, count: int) -> list[Row]:
+    """Return how long `connect up` takes from bare clusters with real nodes to a mesh that is ready."""
+    took = bench.mesh(f"connect{count}", count)
+    return [
+        Row(f"connect up, {count} clusters, bare to ready", seconds(took.connected + took.synced)),
+        Row("  of that after the pods were ready", seconds(took.synced)),
+        Row("  memory of all (PSS)", mebibytes(took.memory)),
+    ]
+
+
+def _in_all(took: world.Mesh) -> float:
+    return took.bare + took.connected + took.synced
+
+
 def rollout(bench: world.World, count: int) -> list[Row]:
     """Return the rollout of one wave over so many clusters beside helm and helmfile."""
     with bench.lab(f"rollout{count}", count) as started:
@@ -151,6 +176,23 @@ def diff(bench: world.World) -> list[Row]:
     ]
 
 
+def doctor(bench: world.World) -> list[Row]:
+    """Return how long `doctor` takes for ten clusters, in a process that knows nothing yet."""
+    with bench.lab("doctor", 10) as started:
+        bench.mesh_objects(started)
+        took = clock.median(bench.turns, lambda: bench.doctor(started))
+    found = json.loads(took.output)
+    return [
+        Row("doctor, 10 clusters, cold", seconds(took.seconds), "5 s", cpu(took)),
+        Row("  peak memory", mebibytes(took.peak)),
+        Row("  findings; what is not checked, as nodes are played", _told(found)),
+    ]
+
+
+def _told(found: dict[str, list[object]]) -> str:
+    return f"{len(found['findings'])}, {len(found['not_checked'])}"
+
+
 def cpu(run: clock.Run) -> str:
     """Return the work of a run as text."""
     return f"cpu {milliseconds(run.cpu) if run.cpu < 1 else seconds(run.cpu)}"
@@ -181,7 +223,10 @@ FIGURES: dict[str, Callable[[world.World], list[Row]]] = {
     "check": check,
     "plan": plan,
     "lab": lab,
+    "network": network,
+    "connect3": lambda bench: connect(bench, 3),
     "rollout3": lambda bench: rollout(bench, 3),
     "rollout8": lambda bench: rollout(bench, 8),
     "diff": diff,
+    "doctor": doctor,
 }

@@ -10,6 +10,8 @@ import dataclasses
 import itertools
 import json
 import shutil
+import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,9 @@ import psutil
 import yaml
 
 from bench import clock
-from isthmus.lab import binaries, labs
+from isthmus.lab import binaries, labs, profiles, spec, status
+from isthmus.lab.images import charts
+from isthmus.model import errors
 from isthmus.model import folder as documents
 
 if TYPE_CHECKING:
@@ -32,6 +36,16 @@ WIDE = {
     "nodes": {"supernets": ["172.16.0.0/12"]},
 }
 """Addresses for 10,000 clusters."""
+
+
+LEAN = {"envoy": {"enabled": False}, "l7Proxy": False, "operator": {"replicas": 1}}
+"""Values of Cilium for the lab, as docs/lab.md has them: no Envoy in its images, one node a cluster."""
+READ = {"nodes", "endpoints", "identities", "services"}
+"""What an agent reads of another cluster; what is not yet true is left out of its status."""
+SHARED = 50
+"""Global services in each cluster that doctor looks at."""
+MESHED_WITHIN = 180.0
+"""Seconds for agents to read all of the others once their pods are ready; the target for all is 60."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,6 +64,20 @@ class Lab:
         clusters = labs.get(self.name).clusters.values()
         pids = [process.pid for cluster in clusters for process in cluster.processes.values()]
         return sum(int(psutil.Process(pid).memory_full_info().pss) for pid in pids)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mesh:
+    """What a mesh of clusters with real nodes took."""
+
+    bare: float
+    """Seconds of `lab up`."""
+    connected: float
+    """Seconds of `connect up`."""
+    synced: float
+    """Seconds more until every agent has read all of every other cluster."""
+    memory: int
+    """Bytes of everything that runs, shared pages counted once (PSS)."""
 
 
 class World:
@@ -89,6 +117,44 @@ class World:
             yield Lab(name=name, contexts=contexts, seconds=took, env={"KUBECONFIG": str(kubeconfig)})
         finally:
             clock.isthmus("lab", "down", "--name", name)
+
+    def mesh(self, name: str, count: int) -> Mesh:
+        """Bring up bare clusters with real nodes, connect them, and take them down again.
+
+        FailedError, saying what is lacking, where no real node can run.
+        """
+        name = f"bench-{name}"
+        try:
+            ground = profiles.get(spec.LabSpec(name=name, profile=spec.NETWORK))
+            ground.check()
+            ground.find(None)
+        except errors.ToolError as lacking:
+            raise clock.FailedError(lacking.brief) from lacking
+        folder, kubeconfig = self.folder / name, self.folder / f"{name}.kubeconfig"
+        _write(folder / "fleet.yaml", _meshed(name, count))
+        up = clock.isthmus("lab", "up", "--name", name, "--profile", "network", "-f", folder)
+        try:
+            kubeconfig.write_text(clock.isthmus("lab", "kubeconfig", "--name", name).output)
+            env = {"KUBECONFIG": str(kubeconfig)}
+            connected = clock.isthmus("connect", "up", "-f", folder, "--yes", env=env)
+            synced = _until_synced(labs.get(name), [f"c{number}" for number in range(1, count + 1)])
+            memory = sum(each["memory"] for each in status.describe(name)["clusters"])
+            return Mesh(bare=up.seconds, connected=connected.seconds, synced=synced, memory=memory)
+        finally:
+            clock.isthmus("lab", "down", "--name", name)
+
+    def mesh_objects(self, lab: Lab) -> None:
+        """Give each cluster what Cilium with ClusterMesh has there, and global services, as objects alone."""
+        started = labs.get(lab.name)
+        for number, cluster in enumerate(lab.contexts, start=1):
+            api = started.api(cluster)
+            for path, body in _cilium(cluster, number):
+                api.create(path, body)
+
+    def doctor(self, lab: Lab) -> clock.Run:
+        """Look at all clusters by `doctor`; what it finds makes it exit 1."""
+        words = [word for context in lab.contexts.values() for word in ("--context", context)]
+        return clock.isthmus("doctor", *words, "-o", "json", env=lab.env, codes=(0, 1))
 
     def app(self, lab: Lab) -> Path:
         """Return a folder whose App's pods are of the next revision."""
@@ -167,6 +233,72 @@ def program(name: str) -> Path:
     if found is None:
         raise clock.FailedError(f"no {name} here: isthmus lab build {name}")
     return found
+
+
+def _until_synced(lab: labs.Lab, clusters: list[str]) -> float:
+    """Wait until each cluster's agent calls all others ready and read, and return the seconds."""
+    began = time.monotonic()
+    while not all(_is_synced(lab, cluster, len(clusters) - 1) for cluster in clusters):
+        if time.monotonic() - began > MESHED_WITHIN:
+            raise clock.FailedError(f"the mesh of {lab.name} was not ready after {MESHED_WITHIN:.0f} s")
+        time.sleep(0.5)
+    return time.monotonic() - began
+
+
+def _is_synced(lab: labs.Lab, cluster: str, others: int) -> bool:
+    roots = [psutil.Process(each.pid) for each in lab.clusters[cluster].processes.values()]
+    below = [child for root in roots for child in root.children(recursive=True)]
+    for agent in (each for each in below if each.name() == "cilium-agent"):
+        words = ["nsenter", f"--target={agent.pid}", "--mount", "--net", "cilium-dbg", "status", "-o", "json"]
+        said = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
+        found = json.loads(said.stdout) if said.returncode == 0 else {}
+        peers = found.get("cluster-mesh", {}).get("clusters") or []
+        return len(peers) == others and all(
+            one.get("ready") and set(one.get("synced", ())) >= READ for one in peers
+        )
+    return False
+
+
+def _meshed(lab: str, count: int) -> dict[str, Any]:
+    """Return a Fleet to connect; an even number of clusters has a witness, which votes and runs nothing."""
+    body = _fleet({f"c{number}": f"{lab}-c{number}" for number in range(1, count + 1)})
+    body["spec"]["network"] = {
+        "cni": "cilium",
+        "version": "1.20.2",
+        "kubeProxyReplacement": True,
+        "exposure": "NodePort",
+        "chart": {"path": str(charts.folder("cilium"))},
+        "values": LEAN,
+        "rollout": {"waves": [[each["name"] for each in body["spec"]["clusters"]]], "timeout": "240s"},
+    }
+    for each in body["spec"]["clusters"]:
+        each.update(region=each["name"], nodes=1)
+    if count % 2 == 0:
+        body["spec"]["witness"] = {"context": f"{lab}-ops"}
+    return body
+
+
+def _cilium(cluster: str, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    home = "/api/v1/namespaces/kube-system"
+    settings = {"cluster-name": cluster, "cluster-id": str(number), "mtu": "1400", "routing-mode": "tunnel"}
+    yield f"{home}/configmaps", {"metadata": {"name": "cilium-config"}, "data": settings}
+    for plural, name, container in (
+        ("daemonsets", "cilium", "cilium-agent"),
+        ("deployments", "cilium-operator", "cilium-operator"),
+        ("deployments", "clustermesh-apiserver", "apiserver"),
+    ):
+        labels = {"k8s-app": name}
+        spec = {"containers": [{"name": container, "image": f"example/{name}:v1.20.2"}]}
+        template = {"metadata": {"labels": labels}, "spec": spec}
+        body = {
+            "metadata": {"name": name},
+            "spec": {"selector": {"matchLabels": labels}, "template": template},
+        }
+        yield f"/apis/apps/v1/namespaces/kube-system/{plural}", body
+    for index in range(SHARED):
+        meta = {"name": f"shared-{index}", "annotations": {"service.cilium.io/global": "true"}}
+        behind = {"selector": {"app": f"shared-{index}"}, "ports": [{"port": 80}]}
+        yield "/api/v1/namespaces/default/services", {"metadata": meta, "spec": behind}
 
 
 def _fleet(contexts: dict[str, str]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ def test_version_as_json_names_isthmus_python_and_the_pins() -> None:
     facts = json.loads(_said("version", "-o", "json"))
 
     assert (facts["isthmus"], facts["python"]) == (isthmus.__version__, platform.python_version())
-    assert set(facts["lab"]) == {"etcd", "kubernetes", "kwok", "helm", "helmfile"}
+    network = {"kubelet", "containerd", "runc", "cni", "coredns", "cilium", "istio"}
+    assert set(facts["lab"]) == {"etcd", "kubernetes", "kwok", "helm", "helmfile", *network}
 
 
 def test_the_text_form_names_helm_or_says_that_there_is_none() -> None:

@@ -5,91 +5,128 @@ It only runs other verbs, so nothing works here that would not work by hand.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from isthmus.cli import demoground
 from isthmus.model import errors
 
 LAB = "demo"
 MARK = ".isthmus-demo"
 """File by which the demo knows a folder that it made and may replace."""
-TIMEOUT = "20s"
-"""For each cluster to become ready: long enough for the good version, short enough to watch the bad one."""
+PROGRAMS = {
+    "control": "etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok, helm",
+    "network": "Kubernetes with kubelet, containerd, runc, Cilium, CoreDNS, helm, and their images",
+}
 
 
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder to write.")] = Path(
         "isthmus-demo"
     ),
+    profile: Annotated[
+        demoground.Choice,
+        typer.Option("--profile", help="Nodes: fake, or real and connected; auto: real where it can."),
+    ] = demoground.Choice.AUTO,
     stop: Annotated[bool, typer.Option("--stop", help="Take the clusters down again at the end.")] = False,
     _verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the details of an error.")] = False,
 ) -> None:
-    """Start three real clusters, deploy an App in two waves, ship a bad version, watch all of them go back.
+    """Start three real clusters, connect them, deploy an App in two waves, watch a bad version go back.
 
-    Takes about a minute once the clusters' programs are built; the first build takes some minutes more.
+    With real nodes (root on Linux) it takes about four minutes once the programs are built, and the clusters
+    are connected by Cilium ClusterMesh. Elsewhere nodes are fake, nothing is connected, and it takes one.
 
     Examples:
         isthmus demo
         isthmus demo /tmp/shop --stop
+        isthmus demo --profile control
     """
-    _title("1. The programs of the clusters")
-    _build()
-    _title("2. A folder: the Fleet, an App, its chart")
+    ground = demoground.choose(profile)
+    story = _Story(folder, ground)
+    story.title("The programs of the clusters")
+    _build(ground)
+    story.title("A folder: the Fleet, an App, its chart")
     _fresh(folder)
     _step(["init", "--example", "cassandra", str(folder)])
     (folder / MARK).write_text("Written by `isthmus demo`, which replaces this folder.\n", encoding="utf-8")
-    _edit(folder / "fleet.yaml", "context: lab-", f"context: {LAB}-")
-    _edit(folder / "app.yaml", "timeout: 1m ", f"timeout: {TIMEOUT}")
-    _title("3. Addresses, checked before there is a cluster")
+    for name, old, new in ground.edits(LAB):
+        _edit(folder / name, old, new)
+    story.title("Addresses, checked before there is a cluster")
     _step(["plan", "check", "-f", str(folder)])
     _step(["plan", "show", "-f", str(folder)])
-    _title("4. Three real clusters on this machine")
-    _step(["lab", "up", "--name", LAB, "-f", str(folder)])
+    story.title("Three real clusters on this machine")
     try:
-        _tell(folder)
+        _step(["lab", "up", "--name", LAB, "--profile", ground.profile, "-f", str(folder)])
+        story.tell()
     finally:
         if stop:
             _step(["lab", "down", "--name", LAB])
     _end(folder, stop=stop)
 
 
-def _tell(folder: Path) -> None:
-    _title("5. Version 1.0: wave by wave, each behind its gates")
-    _step(["deploy", "up", "-f", str(folder), "--yes"])
-    _step(["deploy", "status", "-f", str(folder)])
-    _title("6. Version 2.0: its pods in `central` never become ready")
-    _edit(folder / "app.yaml", 'version: "1.0"', 'version: "2.0"')
-    _edit(folder / "app.yaml", "dc: central", "dc: central, broken: true")
-    typer.echo(f"(version 2.0 and `broken: true` for central are now in {folder / 'app.yaml'})")
-    _step(["deploy", "up", "-f", str(folder), "--yes"], code=errors.Exit.FAILED)
-    _title("7. All three clusters are back, and history tells it")
-    _step(["deploy", "status", "-f", str(folder)])
-    _step(["deploy", "history", "-f", str(folder)])
+class _Story:
+    """The chapters that need clusters, with their numbers."""
+
+    def __init__(self, folder: Path, ground: demoground.Ground) -> None:
+        self._folder = folder
+        self._ground = ground
+        self._number = itertools.count(1)
+
+    def title(self, text: str) -> None:
+        """Begin a chapter."""
+        _title(f"{next(self._number)}. {text}")
+
+    def tell(self) -> None:
+        """Tell what happens on the clusters."""
+        if self._ground.is_real:
+            self._connect()
+        self.title("Version 1.0: wave by wave, each behind its gates")
+        self._run("deploy", "up", "--yes")
+        self._run("deploy", "status")
+        self.title("Version 2.0: its pods in `central` never become ready")
+        app = self._folder / "app.yaml"
+        _edit(app, 'version: "1.0"', 'version: "2.0"')
+        _edit(app, "dc: central", "dc: central, broken: true")
+        typer.echo(f"(version 2.0 and `broken: true` for central are now in {app})")
+        self._run("deploy", "up", "--yes", code=errors.Exit.FAILED)
+        self.title("All three clusters are back, and history tells it")
+        self._run("deploy", "status")
+        self._run("deploy", "history")
+
+    def _connect(self) -> None:
+        self.title("Connected: Cilium and ClusterMesh in all three, as one transaction")
+        self._run("connect", "up", "--yes")
+        self._run("connect", "status")
+        self.title("Proved: pods of every cluster ask pods of every other")
+        self._run("connect", "verify")
+
+    def _run(self, noun: str, verb: str, *words: str, code: errors.Exit = errors.Exit.DONE) -> None:
+        _step([noun, verb, "-f", str(self._folder), *words], code=code)
 
 
-def _build() -> None:
-    from isthmus.lab import binaries, build
-
-    lacking = build.estimate(binaries.CONTROL)
-    helm = build.estimate(["helm"]) if _has_no_helm() else None
-    names = [*lacking.programs, *(helm.programs if helm else ())]
-    if not names:
-        typer.echo("all there: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok, helm")
+def _build(ground: demoground.Ground) -> None:
+    if ground.why:
+        typer.echo(f"nodes are fake, and nothing is connected: {ground.why}")
+    helm = ["helm"] if _has_no_helm() else []
+    lacking = ground.lacks(helm)
+    if not lacking:
+        typer.echo(f"all there: {PROGRAMS[ground.profile]}")
         return
-    minutes = lacking.minutes + (helm.minutes if helm else 0)
-    typer.echo(
-        f"to build once, from pinned Go modules: {', '.join(names)} (at most {minutes:.0f} min on 2 cores)"
-    )
-    _step(["lab", "build", *names])
+    typer.echo(f"to build once, from pinned Go modules: {lacking}")
+    _step(ground.build(helm))
 
 
 def _has_no_helm() -> bool:
     import os
 
-    return not os.environ.get("ISTHMUS_HELM") and shutil.which("helm") is None
+    from isthmus.lab import binaries
+
+    chosen = os.environ.get("ISTHMUS_HELM") or shutil.which("helm")
+    return chosen is None and binaries.cached("helm") is None
 
 
 def _fresh(folder: Path) -> None:

@@ -35,6 +35,8 @@ class Verb:
 VERBS = (
     Verb("init", "Write the folder, from kubeconfig contexts or as an example."),
     Verb("plan", "Check and show addresses before the clusters exist."),
+    Verb("connect", "Connect the clusters with Cilium and ClusterMesh."),
+    Verb("doctor", "Find what is wrong across the clusters, with the remedy."),
     Verb("deploy", "Run an App over all its clusters as one transaction."),
     Verb("lab", "Run real Kubernetes clusters on this machine."),
     Verb("demo", "Tell the story on the lab: a bad upgrade and the way back."),

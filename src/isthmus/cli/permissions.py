@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isthmus.cli import output
+from isthmus.mesh.trust import leaves
 from isthmus.model import errors
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Scope(StrEnum):
     SYSTEM = "isthmus-system"
     KUBE = "kube-system"
     ISTIO = "istio-system"
+    PROBE = "isthmus-probe"
     APP = "the App's namespace"
 
 
@@ -65,10 +67,20 @@ class Right:
 WRITING = frozenset(
     {"deploy"} | {f"deploy {verb}" for verb in ("up", "rollback", "resume", "abort", "approve", "down")}
 )
-READING = frozenset({"deploy diff", "deploy status", "deploy history"})
-STEERING = frozenset({"deploy pause", "deploy skip"})
+SEEING = frozenset({"connect status"})
+READER = "isthmus-istio-reader"
+CONNECTED = frozenset({"connect status", "connect history"})
+READING = frozenset({"deploy diff", "deploy status", "deploy history"}) | CONNECTED
+CONNECTING = frozenset(
+    {"connect"}
+    | {f"connect {verb}" for verb in ("diff", "up", "down", "rotate", "resume", "abort", "approve")}
+)
+"""Verbs that write or dry-run Cilium's chart, and so have to hold what its ClusterRoles give."""
+STEERING = frozenset({"deploy pause", "deploy skip", "connect pause", "connect skip"})
 PLANNING = WRITING | {"deploy diff"}
 LOOKING = frozenset({"plan import"})
+PROVING = frozenset({"connect verify"})
+DIAGNOSING = frozenset({"doctor"})
 
 RIGHTS = (
     Right(
@@ -222,7 +234,146 @@ RIGHTS = (
         why="to remove never-Ready pods of an abandoned revision, one by one",
     ),
     Right(
-        needed_by=LOOKING,
+        needed_by=SEEING,
+        scope=Scope.CLUSTER,
+        group="",
+        resources=("nodes",),
+        verbs=("get", "list"),
+        why="to know where other clusters reach the ClusterMesh API server by NodePort",
+    ),
+    Right(
+        needed_by=frozenset({"connect status"}),
+        scope=Scope.CLUSTER,
+        group="",
+        resources=("services",),
+        verbs=("get", "list"),
+        why="to compare the Services of Apps across clusters",
+    ),
+    Right(
+        needed_by=frozenset({"connect status"}),
+        scope=Scope.CLUSTER,
+        group="multicluster.x-k8s.io",
+        resources=("serviceexports",),
+        verbs=("get", "list"),
+        why="to see what is exported to the clusterset",
+    ),
+    Right(
+        needed_by=WRITING,
+        scope=Scope.APP,
+        group="multicluster.x-k8s.io",
+        resources=("serviceexports",),
+        verbs=KEEP,
+        why="to export Services that the App says so of",
+    ),
+    Right(
+        needed_by=SEEING,
+        scope=Scope.CLUSTER,
+        group="security.istio.io",
+        resources=("peerauthentications",),
+        verbs=("get", "list"),
+        why="to name the policies of Istio by which pods take plain traffic",
+    ),
+    Right(
+        needed_by=SEEING,
+        scope=Scope.CLUSTER,
+        group=RBAC,
+        resources=("clusterroles", "clusterrolebindings"),
+        verbs=("get",),
+        names=(READER,),
+        why="to see what the istiod of other clusters may read",
+    ),
+    Right(
+        needed_by=SEEING,
+        scope=Scope.ISTIO,
+        group="",
+        resources=("secrets",),
+        verbs=READ,
+        why="to judge Istio's authority and the tokens for other clusters, and to read Helm's records",
+    ),
+    Right(
+        needed_by=SEEING,
+        scope=Scope.ISTIO,
+        group="",
+        resources=("serviceaccounts", "pods"),
+        verbs=("get", "list"),
+        why="to see the accounts of other clusters' istiod, and which pod of istiod to ask",
+    ),
+    Right(
+        needed_by=SEEING,
+        scope=Scope.ISTIO,
+        group=RBAC,
+        resources=("roles", "rolebindings"),
+        verbs=("get",),
+        names=(READER,),
+        why="to see what the istiod of other clusters may read",
+    ),
+    Right(
+        needed_by=SEEING,
+        scope=Scope.ISTIO,
+        group="apps",
+        resources=("deployments",),
+        verbs=("get",),
+        why="to see whether istiod is ready",
+    ),
+    Right(
+        needed_by=SEEING,
+        scope=Scope.ISTIO,
+        group="",
+        resources=("pods/exec",),
+        verbs=("get", "create"),
+        why="to ask istiod whom it reads: it tells that to its own machine alone",
+    ),
+    Right(
+        needed_by=PROVING,
+        scope=Scope.CLUSTER,
+        group="",
+        resources=("namespaces",),
+        verbs=("get",),
+        names=(Scope.PROBE.value,),
+        why="to see that the namespace of the probes is there, which is yours to make then",
+    ),
+    Right(
+        needed_by=PROVING,
+        scope=Scope.PROBE,
+        group="apps",
+        resources=("deployments",),
+        verbs=KEEP,
+        why="to start the pods that ask and answer, and to take them away",
+    ),
+    Right(
+        needed_by=PROVING,
+        scope=Scope.PROBE,
+        group="",
+        resources=("services",),
+        verbs=KEEP,
+        why="to make the global Services that are asked by name",
+    ),
+    Right(
+        needed_by=PROVING,
+        scope=Scope.PROBE,
+        group="networking.k8s.io",
+        resources=("networkpolicies",),
+        verbs=KEEP,
+        why="to deny a port and see it denied",
+    ),
+    Right(
+        needed_by=PROVING,
+        scope=Scope.PROBE,
+        group="",
+        resources=("pods",),
+        verbs=("get", "list"),
+        why="to wait for the pods, and to say what holds them up",
+    ),
+    Right(
+        needed_by=PROVING,
+        scope=Scope.PROBE,
+        group="",
+        resources=("pods/exec",),
+        verbs=("get", "create"),
+        why="to ask from inside a pod (a websocket takes both since Kubernetes 1.35)",
+    ),
+    Right(
+        needed_by=LOOKING | DIAGNOSING,
         scope=Scope.CLUSTER,
         group="",
         resources=("nodes", "namespaces", "services"),
@@ -230,7 +381,7 @@ RIGHTS = (
         why="to read ranges, sizes, provider and region of a cluster that exists",
     ),
     Right(
-        needed_by=LOOKING,
+        needed_by=LOOKING | DIAGNOSING,
         scope=Scope.CLUSTER,
         group="networking.k8s.io",
         resources=("servicecidrs",),
@@ -238,7 +389,7 @@ RIGHTS = (
         why="to read the service range",
     ),
     Right(
-        needed_by=LOOKING,
+        needed_by=LOOKING | DIAGNOSING,
         scope=Scope.KUBE,
         group="",
         resources=("configmaps", "pods"),
@@ -246,7 +397,7 @@ RIGHTS = (
         why="to read cilium-config, kubeadm-config and the arguments of the API server",
     ),
     Right(
-        needed_by=LOOKING,
+        needed_by=LOOKING | DIAGNOSING,
         scope=Scope.KUBE,
         group="apps",
         resources=("daemonsets",),
@@ -254,7 +405,7 @@ RIGHTS = (
         why="to read Cilium's version",
     ),
     Right(
-        needed_by=LOOKING,
+        needed_by=LOOKING | DIAGNOSING,
         scope=Scope.ISTIO,
         group="",
         resources=("configmaps",),
@@ -262,12 +413,77 @@ RIGHTS = (
         why="to read the mesh configuration",
     ),
     Right(
-        needed_by=LOOKING,
+        needed_by=LOOKING | DIAGNOSING,
         scope=Scope.ISTIO,
         group="apps",
         resources=("deployments", "daemonsets"),
         verbs=("get", "list"),
         why="to read Istio's version and mode",
+    ),
+    Right(
+        needed_by=DIAGNOSING,
+        scope=Scope.CLUSTER,
+        group="",
+        resources=("pods",),
+        verbs=("list",),
+        why="to see which pods are behind global Services",
+    ),
+    Right(
+        needed_by=DIAGNOSING,
+        scope=Scope.CLUSTER,
+        group="networking.k8s.io",
+        resources=("networkpolicies",),
+        verbs=("list",),
+        why="to see what keeps other clusters out",
+    ),
+    Right(
+        needed_by=DIAGNOSING,
+        scope=Scope.CLUSTER,
+        group="cilium.io",
+        resources=("ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies"),
+        verbs=("list",),
+        why="same",
+    ),
+    Right(
+        needed_by=DIAGNOSING,
+        scope=Scope.KUBE,
+        group="",
+        resources=("secrets",),
+        verbs=("get",),
+        names=(*leaves.SECRETS, "cilium-kvstoremesh", "cilium-clustermesh"),
+        why="to compare certificates and addresses of peers; no key is shown",
+    ),
+    Right(
+        needed_by=DIAGNOSING,
+        scope=Scope.KUBE,
+        group="apps",
+        resources=("deployments",),
+        verbs=("get",),
+        why="to see whether the operator and the ClusterMesh API server run",
+    ),
+    Right(
+        needed_by=DIAGNOSING,
+        scope=Scope.KUBE,
+        group="",
+        resources=("pods/exec",),
+        verbs=("get", "create"),
+        why="to ask agents and KVStoreMesh how they are (a websocket takes both since Kubernetes 1.35)",
+    ),
+    Right(
+        needed_by=DIAGNOSING,
+        scope=Scope.ISTIO,
+        group="",
+        resources=("secrets", "pods"),
+        verbs=("get", "list"),
+        why="to read remote Secrets and the root that istiod signs under; no key is shown",
+    ),
+    Right(
+        needed_by=DIAGNOSING,
+        scope=Scope.ISTIO,
+        group="",
+        resources=("pods/exec",),
+        verbs=("get", "create"),
+        why="to ask istiod which clusters it reads",
     ),
 )
 
@@ -298,9 +514,10 @@ def permissions(
     Examples:
         isthmus permissions deploy --namespace data --account deployer
         isthmus permissions deploy status -n data --group sre | kubectl --context us-west4 apply -f -
+        isthmus permissions connect status
     """
     name = " ".join(verb)
-    known = sorted(set().union(*(right.needed_by for right in RIGHTS)))
+    known = sorted(CONNECTING.union(*(right.needed_by for right in RIGHTS)))
     if verb[0] in NO_CLUSTER and name not in known:
         print(f"# `isthmus {name}` needs no right in any cluster")
         if name == "plan check":
@@ -311,6 +528,8 @@ def permissions(
             f"no verb '{name}'", remedy=f"one of: {', '.join([*known, *NO_CLUSTER])}", where="permissions"
         )
     documents = list(build(name, namespace=namespace, group=group, account=account))
+    if name == "doctor" and form is not output.Output.JSON:
+        print("# with --probe also what `isthmus permissions connect verify` prints")
     if form is output.Output.JSON:
         output.emit([document for document, _ in documents], form)
     else:
@@ -323,13 +542,20 @@ def build(
     """Yield each document with the reasons of its rules, for one verb."""
     title = "isthmus-deploy" if verb in WRITING else "isthmus-" + verb.replace(" ", "-")
     who = {"apiGroup": RBAC, "kind": "Group", "name": group}
+    if verb in CONNECTING:
+        reason = "Cilium's chart has ClusterRoles: who writes or dry-runs them needs what they give"
+        head = _head("RoleBinding", "isthmus-connect", None)
+        yield _bind(head, "ClusterRole", "cluster-admin", who), [reason]
+        return
+    if verb in CONNECTED:
+        namespace = Scope.KUBE.value
     rights = [
         right for right in RIGHTS if verb in right.needed_by and right.own_account in {None, bool(account)}
     ]
     for scope in Scope:
         where = {Scope.CLUSTER: None, Scope.APP: namespace}.get(scope, scope.value)
         chosen = [right for right in rights if right.scope is scope]
-        if chosen and scope in {Scope.SYSTEM, Scope.APP}:
+        if chosen and scope in {Scope.SYSTEM, Scope.APP, Scope.PROBE}:
             yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": where}}, []
         if chosen:
             role = {**_head("Role", title, where), "rules": [right.to_rule() for right in chosen]}

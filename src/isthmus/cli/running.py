@@ -17,6 +17,8 @@ from isthmus.cli import output
 from isthmus.model import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from isthmus.cli import places
     from isthmus.engine import draft as drafts
     from isthmus.engine import world as worlds
@@ -70,7 +72,7 @@ async def run(
             draft = await drafts.rollback(world, wanted, fleet, to=to, only=chosen)
         else:
             draft = await drafts.down(world, wanted, fleet, only=chosen)
-        return await _start(world, draft, ways)
+        return await start(world, draft, ways)
 
 
 async def run_saved(saved: plan.Plan, ways: Ways) -> operation.Operation | None:
@@ -80,7 +82,7 @@ async def run_saved(saved: plan.Plan, ways: Ways) -> operation.Operation | None:
 
     pairs = (*saved.voters, *((step.cluster, step.context) for step in saved.steps))
     async with connection.opened(pairs, with_helm=True) as world:
-        return await _start(world, await drafts.saved(world, saved), ways)
+        return await start(world, await drafts.saved(world, saved), ways)
 
 
 async def take_over(place: places.Place, ways: Ways, *, abort: bool = False) -> operation.Operation:
@@ -200,14 +202,22 @@ def finish(ended: operation.Operation | None, form: output.Output, *, good: str 
     raise typer.Exit(int(errors.Exit.HELD if held else errors.Exit.FAILED))
 
 
-async def _start(world: worlds.World, draft: drafts.Draft, ways: Ways) -> operation.Operation | None:
+async def start(
+    world: worlds.World,
+    draft: drafts.Draft,
+    ways: Ways,
+    *,
+    show: Callable[[plan.Plan, output.Output], None] = show_plan,
+    first: Callable[[], None] | None = None,
+) -> operation.Operation | None:
+    """Show a draft, ask, and run it; `first` is done between the answer and the first step."""
     from isthmus.cli import progress
     from isthmus.engine import deploy, operations
     from isthmus.model import finding
 
     has_errors = finding.has_errors(draft.plan.findings)
     if ways.form is output.Output.TEXT or ways.dry_run or has_errors:
-        show_plan(draft.plan, ways.form)
+        show(draft.plan, ways.form)
     leave_on_errors(draft.plan)
     if ways.dry_run:
         raise typer.Exit(int(errors.Exit.DONE))
@@ -216,6 +226,8 @@ async def _start(world: worlds.World, draft: drafts.Draft, ways: Ways) -> operat
         typer.echo("nothing to do: every cluster is as this plan wants it", err=True)
         return None
     _confirm(yes=ways.yes)
+    if first is not None:
+        first()
     with progress.shown(ways.form, draft.plan) as view:
         return await deploy.start(dataclasses.replace(world, report=view), draft, wait=ways.wait)
 

@@ -64,10 +64,10 @@ def _helm() -> dict[str, str] | None:
 
 
 def _pins() -> dict[str, str]:
-    """Return the version of each module that the lab is built from."""
+    """Return the version of each module of others that the lab is built from."""
     from isthmus.lab import binaries
 
-    return {family.name: _pinned(family) for family in binaries.FAMILIES}
+    return {each.name: _pinned(each) for each in binaries.FAMILIES if (each.pins / "go.sum").exists()}
 
 
 def _pinned(family: binaries.Family) -> str:
