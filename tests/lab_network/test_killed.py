@@ -64,6 +64,12 @@ setattr(owner, words[-1], counted)
 labs.up(nets.wanted("a", 2))
 """
 
+SLOW_TRIAL = """
+from isthmus.lab.network import requirements
+requirements.TRIALS = {"a moment": "sleep 2"}
+requirements.check()
+"""
+
 
 def _keys() -> list[str]:
     """Return the key of the lab, if it was planned before it was killed."""
@@ -99,6 +105,17 @@ def test_down_cleans_what_an_up_left_that_was_killed_at_some_time(home: Path, se
     labs.down("a")
 
     assert nets.traces(home, keys) == []
+
+
+def test_down_waits_for_the_trial_of_an_up_that_was_killed_in_it(home: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", SLOW_TRIAL], env=dict(os.environ)) as running:
+        nets.until(lambda: list(home.glob(".trial-*")))
+        running.send_signal(signal.SIGKILL)
+    assert [each for each in nets.traces(home, []) if "process" in each]
+
+    labs.down("a")
+
+    assert nets.traces(home, []) == []
 
 
 def test_the_next_up_cleans_what_a_killed_up_left(home: Path) -> None:

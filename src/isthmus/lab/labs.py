@@ -252,7 +252,9 @@ def _remove(folder: Path, lock: int) -> None:
 
 
 def _tidy() -> None:
-    """Leave nothing behind after the last lab, not even the lock of a process that was killed."""
+    """Leave nothing behind after the last lab, not even the trial or lock of a process that was killed."""
+    with place.trying():
+        pass
     if names():
         return
     with _ports_locked():

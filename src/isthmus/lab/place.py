@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _POLL = 0.05  # seconds between two tries for a lock
+_TRIAL_WITHIN = 60.0  # seconds: a trial takes less than one
 
 
 def home() -> Path:
@@ -125,6 +126,11 @@ def locked(path: Path, what: str, *, seconds: float) -> Iterator[int]:
         # again.
         path.unlink(missing_ok=True)
         os.close(handle)
+
+
+def trying() -> contextlib.AbstractContextManager[int]:
+    """Hold the lock of whoever tries out what this machine can do; a killed trial holds it to its end."""
+    return locked(home() / ".trial.lock", "a trial of this machine", seconds=_TRIAL_WITHIN)
 
 
 def _take(path: Path, what: str, seconds: float) -> int:

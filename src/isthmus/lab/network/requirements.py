@@ -94,7 +94,9 @@ cd "$1" && umount -l bpf o d 2>/dev/null
 rm -rf --one-file-system "$1"
 """
     inside = ["unshare", "--mount", "--net", "--pid", "--fork", "--cgroup", "--uts", "--ipc"]
-    done = tools.Tools().run([*inside, "/bin/sh", "-c", script, "sh", str(place.home())], must=False)
+    words = [*inside, "/bin/sh", "-c", script, "sh", str(place.home())]
+    with place.trying() as lock:
+        done = tools.Tools(lock).run(words, must=False)
     first, *failed = done.splitlines() or [""]
     return failed if first == "in" else ["new namespaces (CAP_SYS_ADMIN)"]
 
