@@ -451,6 +451,20 @@ def test_one_probe_of_two_that_answers_proves_a_way_and_one_never_sent_proves_no
     assert [(way.target, way.why) for way in seen] == [("east/0", ""), ("east/2", "timed out")]
 
 
+def test_a_way_that_was_dead_and_takes_a_connection_now_is_not_dead() -> None:
+    lost = {"lastProbed": "2026-11-28T00:00:00Z", "status": "Connection timed out"}
+    nodes = [
+        {"name": f"east/{ip}", "health-endpoint": {"primary-address": {"ip": ip, "icmp": lost, "http": lost}}}
+        for ip in ("10.8.0.7", "10.8.0.8")
+    ]
+    agent = snapshot.Agent(pod="p", node="n", health={"nodes": nodes}, answering=frozenset({"10.8.0.7"}))
+
+    assert [(way.address, way.is_dead) for way in datapath.ways(agent)] == [
+        ("10.8.0.7", False),
+        ("10.8.0.8", True),
+    ]
+
+
 NETWORK = {"kind": "NetworkPolicy", "metadata": {"namespace": "shop", "name": "n"}}
 PEERS: list[tuple[Json, bool]] = [
     ({**NETWORK, "spec": {"podSelector": {}}}, True),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
+import subprocess
 from typing import Any
 
 import pytest
@@ -107,3 +109,12 @@ def test_without_a_plan_the_probe_asks_for_what_the_smaller_end_may_send() -> No
         for leg in ("pod-tcp", "pod-udp", "packet")
     }
     assert stated == {None, 1300}
+
+
+def test_an_agent_says_which_addresses_take_a_connection_now() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = str(listening.getsockname()[1])
+        words = ["bash", "-c", agents.CONNECT, "bash", port, "50", "127.0.0.1", "127.0.0.9"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["127.0.0.1"], "")

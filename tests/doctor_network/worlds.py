@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from isthmus.lab import server
 
 Json = dict[str, Any]
 
@@ -90,20 +89,6 @@ class World:
             yield
         finally:
             self.fault("heal")
-
-    def forget(self) -> None:
-        """Start the agents anew, one after the other: what their health probes saw is gone with them."""
-        for cluster in meshes.CLUSTERS:
-            api, path = self.mesh.lab.api(cluster), f"{SYSTEM}/pods?labelSelector=k8s-app%3Dcilium"
-            (old,) = api.get(path)["items"]
-            api.delete(f"{SYSTEM}/pods/{old['metadata']['name']}")
-
-            def is_new(api: server.Api = api, path: str = path, uid: str = old["metadata"]["uid"]) -> bool:
-                pods = api.get(path)["items"]
-                return [nets.ready(each) for each in pods if each["metadata"]["uid"] != uid] == [True]
-
-            nets.until(is_new)
-            self.until(lambda found: not errors_of(found, 0))
 
     @contextlib.contextmanager
     def changed(self, cluster: str, path: str, change: Callable[[Json], None]) -> Iterator[None]:

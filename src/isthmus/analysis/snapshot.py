@@ -44,6 +44,8 @@ class Agent:
     """Of its image's tag; None where that is no version."""
     status: Json | Missing = NOT_ASKED
     health: Json | Missing = NOT_ASKED
+    answering: frozenset[str] = frozenset()
+    """Addresses that its last health probe called dead and that take a connection from it now."""
     mtus: Mapping[str, int] | Missing = NOT_ASKED
     """Bytes by network device of the node."""
     offloads: Mapping[str, bool] | Missing = NOT_ASKED
