@@ -45,14 +45,14 @@ TRIALS: Final = {
     ),
     "device files": 'mkdir -p "$1/d" && mount -t tmpfs tmpfs "$1/d" && mknod "$1/d/null" c 1 3',
 }
+_KEY: Final = "0x" + "1" * 40
 # What a Fleet may ask of the kernel beyond that, by its own words for it.
 WAYS: Final = {
     "geneve": ("Geneve (CONFIG_GENEVE)", "ip link add g0 type geneve id 1 remote 127.0.0.1"),
     "wireguard": ("WireGuard (CONFIG_WIREGUARD)", "ip link add w0 type wireguard"),
     "ipsec": (
         "IPsec with AES-GCM (CONFIG_INET_ESP, CONFIG_CRYPTO_GCM)",
-        "ip xfrm state add src 127.0.0.1 dst 127.0.0.2 proto esp spi 1 mode tunnel "
-        f"aead 'rfc4106(gcm(aes))' 0x{'01' * 20} 128",
+        f"ip xfrm state add src 127.0.0.1 dst 127.0.0.2 proto esp spi 1 aead 'rfc4106(gcm(aes))' {_KEY} 128",
     ),
 }
 
@@ -102,7 +102,7 @@ def check_memory(clusters: int) -> None:
 
 
 def _failed(trials: Mapping[str, str]) -> list[str]:
-    """Return what of the trials cannot be done here; the trial removes its folder itself, whatever becomes of us."""
+    """Return what of them cannot be done here; the script removes its folder, whatever becomes of us."""
     with place.writing(place.home()):
         place.home().mkdir(parents=True, exist_ok=True, mode=0o700)
     lines = "\n".join(
