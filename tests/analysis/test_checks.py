@@ -326,7 +326,7 @@ WRONG: dict[str, tuple[Json, set[tuple[int, str, str | None]]]] = {
     ),
     "a user that is missing": ({"west": {"users": None}}, {(10, "remote-user-missing", "west")}),
     "an interface without tunnel segmentation": (
-        {"west": agent("west", offloads={f"eth0 {name}": True for name in offloads.PLAIN})},
+        {"west": {"interfaces": {"west-1": (scenes.interface(**dict.fromkeys(offloads.TUNNEL, False)),)}}},
         {(16, "offloads-missing", "west")},
     ),
 }

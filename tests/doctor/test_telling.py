@@ -17,18 +17,6 @@ from isthmus.model import datapath
 from isthmus.render import doctor as render
 from tests.analysis import scenes
 
-ETHTOOL = """\
-Features for eth0:
-rx-checksumming: on
-tx-checksumming: on
-\ttx-checksum-ipv4: off [fixed]
-\ttx-checksum-ip-generic: on
-tcp-segmentation-offload: on
-\ttx-tcp-segmentation: on
-rx-gro: off [requested on]
-tx-udp_tnl-segmentation: off [fixed]
-"""
-
 
 def examined(**changes: Any) -> diagnose.Examined:
     seen = scenes.mesh(**changes)
@@ -65,19 +53,6 @@ def test_it_exits_3_for_a_silent_cluster_1_for_an_error_and_0_else() -> None:
     assert verb.exit_of(examined()) == 0
     assert verb.exit_of(examined(east={"users": None})) == 1
     assert verb.exit_of(examined(west={"silent": gone}, east={"users": None})) == 3
-
-
-def test_features_of_an_interface_are_on_only_where_ethtool_says_on() -> None:
-    assert agents.features(ETHTOOL) == {
-        "rx-checksumming": True,
-        "tx-checksumming": True,
-        "tx-checksum-ipv4": False,
-        "tx-checksum-ip-generic": True,
-        "tcp-segmentation-offload": True,
-        "tx-tcp-segmentation": True,
-        "rx-gro": False,
-        "tx-udp_tnl-segmentation": False,
-    }
 
 
 @pytest.mark.parametrize(("links", "expected"), [

@@ -12,7 +12,7 @@ from isthmus.clients import kinds
 from isthmus.network.imports import objects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from isthmus.doctor import parts
 
@@ -39,10 +39,6 @@ true
 In bash alone: an agent's image has it, and neither nc nor ping.
 """
 NOT_RUNNING: Final = Missing(why="its pod does not run")
-NO_ETHTOOL: Final = Missing(
-    why="the agent's image has no ethtool",
-    remedy="on the node: ethtool -k DEVICE",
-)
 
 
 async def read(
@@ -65,7 +61,7 @@ async def _agent(reader: parts.Reader, pod: Json, port: str) -> Agent:
     version = objects.image_version({"spec": {"template": {"spec": pod.get("spec")}}}, CONTAINER)
     if objects.dig(pod, "status", "phase") != "Running":
         return Agent(pod=name, node=node, version=version, status=NOT_RUNNING, health=NOT_RUNNING,
-                     mtus=NOT_RUNNING, offloads=NOT_RUNNING)  # fmt: skip
+                     mtus=NOT_RUNNING)  # fmt: skip
     status, health, links = await asyncio.gather(
         reader.mapping(pod, CONTAINER, STATUS),
         reader.mapping(pod, CONTAINER, HEALTH),
@@ -78,7 +74,6 @@ async def _agent(reader: parts.Reader, pod: Json, port: str) -> Agent:
         status=status,
         health=health,
         mtus=links if isinstance(links, Missing) else mtus(links),
-        offloads=await _offloads(reader, pod, status),
     )
     return dataclasses.replace(told, answering=await _answering(reader, pod, told, port))
 
@@ -99,41 +94,4 @@ def mtus(links: Any) -> dict[str, int]:
         str(each["ifname"]): int(each["mtu"])
         for each in objects.items(links)
         if isinstance(each, dict) and "ifname" in each and str(each.get("mtu")).isdigit()
-    }
-
-
-def devices(status: Json | Missing) -> tuple[str, ...]:
-    """Return the interfaces of the node that an agent works on."""
-    found = (
-        []
-        if isinstance(status, Missing)
-        else objects.items(objects.dig(status, "kube-proxy-replacement", "devices"))
-    )
-    return tuple(str(each) for each in found)
-
-
-async def _offloads(reader: parts.Reader, pod: Json, status: Json | Missing) -> Mapping[str, bool] | Missing:
-    names = devices(status)
-    if isinstance(status, Missing):
-        return status
-    if not names:
-        return Missing(why="its agent names no device of the node", remedy="on the node: ethtool -k DEVICE")
-    said = await asyncio.gather(*(reader.said(pod, CONTAINER, ("ethtool", "-k", each)) for each in names))
-    return _features(names, said)
-
-
-def _features(names: Sequence[str], said: Sequence[str | Missing]) -> Mapping[str, bool] | Missing:
-    found: dict[str, bool] = {}
-    for name, text in zip(names, said, strict=True):
-        if isinstance(text, Missing):
-            return NO_ETHTOOL if "has no ethtool" in text.why else text
-        found.update({f"{name} {feature}": on for feature, on in features(text).items()})
-    return found
-
-
-def features(text: str) -> dict[str, bool]:
-    """Return which features are on, of what `ethtool -k` prints."""
-    lines = (line.strip().partition(": ") for line in text.splitlines())
-    return {
-        name: value.startswith("on") for name, colon, value in lines if colon and value[:2] in {"on", "of"}
     }

@@ -9,6 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.clients import kinds, kube
+from isthmus.engine.connect import homes
 from isthmus.model import errors
 from isthmus.rollout.connect.proof import objects
 
@@ -20,12 +21,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 MANAGER: Final = "isthmus-verify"
-TICK: Final = 0.5
-"""Seconds between two looks."""
 READY: Final = 120.0
 """Seconds for an image to be pulled and pods to be ready."""
-GONE: Final = 60.0
-"""Seconds for what was deleted to be gone."""
 _HOPELESS: Final = frozenset({"InvalidImageName", "ImagePullBackOff", "ErrImageNeverPull"})
 _KINDS: Final = (kinds.NETWORK_POLICY, kinds.SERVICE, kinds.DEPLOYMENT)
 
@@ -66,10 +63,15 @@ class Site:
         """The cluster's name."""
         return self.server.name
 
+    @property
+    def home(self) -> homes.Home:
+        """The namespace of the probes."""
+        return homes.Home(server=self.server, name=objects.NAMESPACE, clock=self.clock, say=self.say)
+
 
 async def bring(site: Site) -> Pair:
     """Make or take over everything, and return the probes when both are ready."""
-    await _home(site)
+    await site.home.make(objects.namespace())
     await _clear(site, f"{objects.APP},{objects.RUN}!={site.probes.run}")
     await site.server.apply(kinds.DEPLOYMENT, objects.deployment(site.probes, site.name), manager=MANAGER)
     for service in objects.services(site.probes):
@@ -84,29 +86,13 @@ async def take(site: Site) -> bool:
     if standing is not None and labels.get(objects.RUN) != site.probes.run:
         return False
     await _clear(site, objects.APP)
-    home = await site.server.get(kinds.NAMESPACE, objects.NAMESPACE)
-    if home is not None and _is_ours(home):
-        await site.server.delete(kinds.NAMESPACE, objects.NAMESPACE, uid=home["metadata"]["uid"])
-        await _until_gone(site, f"namespace {objects.NAMESPACE}", kinds.NAMESPACE)
-    else:
-        await _until_no_pods(site)
+    await site.home.remove()
     return True
 
 
 async def deny(site: Site) -> None:
     """Deny a port of the probes."""
     await site.server.apply(kinds.NETWORK_POLICY, objects.policy(site.probes), manager=MANAGER)
-
-
-async def _home(site: Site) -> None:
-    """Make the namespace; one that somebody made for us is used as it is, one that goes is waited for."""
-    found = await site.server.get(kinds.NAMESPACE, objects.NAMESPACE)
-    if found is not None and found["metadata"].get("deletionTimestamp"):
-        site.say(f"namespace {objects.NAMESPACE} of an earlier run is going away")
-        await _until_gone(site, f"namespace {objects.NAMESPACE}", kinds.NAMESPACE)
-        found = None
-    if found is None:
-        await site.server.create(kinds.NAMESPACE, objects.namespace())
 
 
 async def _clear(site: Site, labels: str) -> None:
@@ -130,7 +116,7 @@ async def _ready(site: Site) -> Pair:
             said = waits_for
             site.say(f"waiting for {said}")
         _refuse_late(site, end, waits_for)
-        await site.clock.sleep(TICK)
+        await site.clock.sleep(homes.TICK)
 
 
 def _refuse_late(site: Site, end: float, waits_for: str) -> None:
@@ -145,34 +131,6 @@ def _refuse_late(site: Site, end: float, waits_for: str) -> None:
             why=f"waited for {READY:.0f} s",
             remedy=f"look at the pods in {objects.NAMESPACE}: --keep leaves them",
         )
-
-
-async def _until_gone(site: Site, what: str, kind: kinds.Kind) -> None:
-    end = site.clock.monotonic() + GONE
-    while await site.server.get(kind, objects.NAMESPACE) is not None:
-        _check(site, end, what)
-        await site.clock.sleep(TICK)
-
-
-async def _until_no_pods(site: Site) -> None:
-    end = site.clock.monotonic() + GONE
-    while await site.server.list(kinds.POD, objects.NAMESPACE, labels=objects.APP):
-        _check(site, end, f"pods in {objects.NAMESPACE}")
-        await site.clock.sleep(TICK)
-
-
-def _check(site: Site, end: float, what: str) -> None:
-    if site.clock.monotonic() >= end:
-        raise errors.DeadlineError(
-            f"still there: {what}",
-            where=site.name,
-            why=f"waited for {GONE:.0f} s",
-            remedy=f"kubectl delete namespace {objects.NAMESPACE}; the next verify takes it over as well",
-        )
-
-
-def _is_ours(home: Json) -> bool:
-    return objects.MADE in (home["metadata"].get("annotations") or {})
 
 
 def _pod(found: Json) -> Pod:
