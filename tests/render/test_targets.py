@@ -293,7 +293,10 @@ TWO_NETWORKS = ("a 1 istio: {network: n1}", "b 2 istio: {network: n2}", "c 3 ist
 def test_two_networks_meet_at_a_gateway() -> None:
     told = mesh(*TWO_NETWORKS)
 
-    assert told["gateway"]["networkGateway"] == "n1"
+    assert told["gateway"]["labels"] == {"topology.istio.io/network": "n1"}
+    assert told["gateway"]["env"] == {"ISTIO_META_REQUESTED_NETWORK_VIEW": "n1"}
+    assert [each["port"] for each in told["gateway"]["service"]["ports"]] == [15021, 15443]
+    assert "meshNetworks" not in told["istiod"]["global"]
     [server] = told["Gateway/cross-network-gateway"]["spec"]["servers"]
     assert (server["port"]["number"], server["tls"], server["hosts"]) == (
         15443,
