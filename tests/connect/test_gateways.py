@@ -1,4 +1,4 @@
-"""East-west gateways between two networks of Istio: addresses, values, what is said of them, the real chart."""
+"""East-west gateways between two networks of Istio: addresses, values, what is said, the real chart."""
 
 from __future__ import annotations
 
@@ -198,6 +198,7 @@ SENT = {"w": ("10.1.0.1:32443",), "e": ("10.2.0.1:32443", "10.3.0.1:32443")}
         (fleet(flat=True), WEST, {}, []),
         (fleet(), dataclasses.replace(STANDING, home={"metadata": {}}), SENT, ["network-label"]),
         (fleet(), dataclasses.replace(STANDING, crossing=None), SENT, ["gateway-closed"]),
+        (fleet(), dataclasses.replace(STANDING, gateway={"spec": {"replicas": 0}}), SENT, ["gateway-off"]),
         (fleet(), dataclasses.replace(STANDING, nodes=()), SENT, ["gateway-no-address"]),
         (fleet(), STANDING, {}, ["gateway-unknown"]),
         (fleet(), STANDING, {"e": ("10.2.0.7:32443",)}, ["gateway-differs"]),

@@ -193,6 +193,13 @@ def judge(
             "isthmus connect up",
             one.cluster,
         )
+    if one.gateway is not None and istio.dig(one.gateway, "spec", "replicas") == 0:
+        yield _about(
+            "gateway-off",
+            "its east-west gateway is scaled to 0: nothing of other networks comes in",
+            f"kubectl -n {HOME} scale deployment/{gateways.GATEWAY} --replicas=1",
+            one.cluster,
+        )
     if istio.GATEWAY in one.releases and one.crossing is None:
         yield _about(
             "gateway-closed",
