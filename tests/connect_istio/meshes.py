@@ -121,7 +121,7 @@ class Mesh:
         found: dict[str, dict[str, dict[str, int]]] = {}
         for line in asyncio.run(self._run(cluster, space, name, words, "istio-proxy")).splitlines():
             group, *parts = line.split("::")
-            if len(parts) == 3 and parts[2].isdigit():
+            if len(parts) == 3 and ":" in parts[0] and parts[2].isdigit():
                 found.setdefault(group, {}).setdefault(parts[0], {})[parts[1]] = int(parts[2])
         return found
 
@@ -129,7 +129,9 @@ class Mesh:
         """Give each cluster a network of its own, with a gateway, and bring that along."""
         path = self.folder / "fleet.yaml"
         fleet = yaml.safe_load(path.read_text(encoding="utf-8"))
-        fleet["spec"]["mesh"]["istio"]["charts"]["gateway"] = {"path": str(charts.folder("istio-gateway"))}
+        stated = fleet["spec"]["mesh"]["istio"]
+        stated["charts"]["gateway"] = {"path": str(charts.folder("istio-gateway"))}
+        stated["gateway"] = {"values": charts.GATEWAY_VALUES}
         for each in fleet["spec"]["clusters"]:
             each["istio"] = {"network": f"{each['name']}-net"}
         path.write_text(yaml.safe_dump(fleet), encoding="utf-8")
