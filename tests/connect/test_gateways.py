@@ -174,11 +174,11 @@ def test_the_namespace_says_the_network_and_somebody_elses_label_is_left(
 
 
 SERVICE: dict[str, Any] = {
-    "spec": {"ports": [{"name": "tls", "port": 15443, "nodePort": 32443}]},
+    "spec": {"type": "NodePort", "ports": [{"name": "tls", "port": 15443, "nodePort": 32443}]},
     "status": {},
 }
 BALANCED = {
-    **SERVICE,
+    "spec": {**SERVICE["spec"], "type": "LoadBalancer"},
     "status": {"loadBalancer": {"ingress": [{"ip": "10.9.0.1"}, {"hostname": "lb.example"}]}},
 }
 STANDING = dataclasses.replace(
@@ -202,7 +202,12 @@ SENT = {"w": ("10.1.0.1:32443",), "e": ("10.2.0.1:32443", "10.3.0.1:32443")}
         (fleet(), dataclasses.replace(STANDING, nodes=()), SENT, ["gateway-no-address"]),
         (fleet(), STANDING, {}, ["gateway-unknown"]),
         (fleet(), STANDING, {"e": ("10.2.0.7:32443",)}, ["gateway-differs"]),
-        (fleet(exposure="LoadBalancer"), STANDING, SENT, ["gateway-no-address"]),
+        (
+            fleet(exposure="LoadBalancer"),
+            dataclasses.replace(STANDING, gateway_service={**BALANCED, "status": {}}),
+            SENT,
+            ["gateway-no-address"],
+        ),
         (
             fleet(exposure="LoadBalancer"),
             dataclasses.replace(STANDING, gateway_service=BALANCED),
@@ -221,13 +226,14 @@ def test_status_says_what_is_wrong_with_the_way_between_networks(
 
 def test_a_gateway_is_reached_at_the_nodes_or_at_its_load_balancer() -> None:
     balanced = dataclasses.replace(STANDING, gateway_service=BALANCED)
+    pending = dataclasses.replace(STANDING, gateway_service={**BALANCED, "status": {}})
 
     assert gateways.reached(fleet(), STANDING) == ("10.1.0.1:32443",)
     assert gateways.reached(fleet(exposure="LoadBalancer"), balanced) == (
         "10.9.0.1:15443",
         "lb.example:15443",
     )
-    assert gateways.reached(fleet(exposure="LoadBalancer"), STANDING) == ()
+    assert gateways.reached(fleet(exposure="LoadBalancer"), pending) == ()
 
 
 @pytest.mark.parametrize(

@@ -184,19 +184,19 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bo
 async def _gateway(server: kube.Cluster, *, needs_nodes: bool) -> dict[str, Any]:
     """Return what Facts has of an east-west gateway."""
     home, name, kind = readers.NAMESPACE, crossings.GATEWAY, kinds.GATEWAY
-    namespace, workload, service, is_known, nodes = await asyncio.gather(
+    namespace, workload, service, is_known = await asyncio.gather(
         server.get(kinds.NAMESPACE, home),
         server.get(kinds.DEPLOYMENT, name, home),
         server.get(kinds.SERVICE, name, home),
         server.resolve(kind.api_version, kind.kind),
-        looks.nodes(server) if needs_nodes else looks.no_nodes(),
     )
+    needs_nodes = needs_nodes or gateways.is_on_nodes(service)
     return {
         "home": namespace,
         "gateway": workload,
         "gateway_service": service,
         "crossing": await server.get(kind, crossings.CROSSING, home) if is_known else None,
-        "nodes": nodes,
+        "nodes": await looks.nodes(server) if needs_nodes else (),
     }
 
 

@@ -57,7 +57,7 @@ async def certificates(server: kube.Cluster) -> dict[str, Json]:
 
 async def _look(server: kube.Cluster, *, needs_nodes: bool) -> facts.Facts:
     asked = asyncio.gather(
-        nodes(server) if needs_nodes else no_nodes(),
+        nodes(server) if needs_nodes else _no_nodes(),
         server.get(kinds.SERVICE, SERVICE, system.NAMESPACE),
         certificates(server),
         releases.history(server, system.NAME, system.NAMESPACE),
@@ -118,6 +118,5 @@ def _internal(node: Json) -> tuple[str, ...]:
     return tuple(str(one["address"]) for one in given if one.get("type") == "InternalIP")
 
 
-async def no_nodes() -> tuple[tuple[str, ...], ...]:
-    """Return none, where nobody needs them."""
+async def _no_nodes() -> tuple[tuple[str, ...], ...]:
     return ()

@@ -81,18 +81,20 @@ def _told(one: istio.Facts) -> Addresses:
 
 def reached(known: fleet.Fleet, one: istio.Facts) -> tuple[str, ...]:
     """Return where other networks reach the gateway of a cluster, as HOST:PORT; names as they are."""
-    own = settings.istio(known, known.cluster(one.cluster)) if one.cluster in known.by_name else None
-    service = one.gateway_service
-    if service is None:
-        return ()
+    service = one.gateway_service or {}
     ports = {each.get("name"): each for each in (service.get("spec") or {}).get("ports") or ()}
     port = ports.get("tls") or {}
-    if own is not None and own.exposure is datapath.Exposure.NODE_PORT:
+    if is_on_nodes(service):
         family = settings.underlay(known, known.cluster(one.cluster))
         hosts, number = peers.nodes(one.nodes, family, ()), port.get("nodePort")
     else:
         hosts, number = tuple(peers.ingress(service)), port.get("port")
     return tuple(str(gateways.Address(host, int(number))) for host in hosts) if number else ()
+
+
+def is_on_nodes(service: Mapping[str, Any] | None) -> bool:
+    """Say whether a Service is reached at nodes alone."""
+    return bool(istio.dig(service, "spec", "type") == "NodePort")
 
 
 def crossing() -> Json:
