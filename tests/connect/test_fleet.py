@@ -48,6 +48,26 @@ def test_a_value_that_a_field_or_trust_decides_is_refused(values: dict[str, Any]
     assert place in next(each.message for each in found if each.code == "value-owned")
 
 
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        ({"service": {"type": "NodePort"}}, "gateway.exposure"),
+        ({"labels": {"topology.istio.io/network": "x"}}, "`network`"),
+        ({"networkGateway": "x"}, "`network`"),
+    ],
+)
+def test_a_value_of_a_clusters_gateway_that_a_field_decides_is_refused(
+    values: dict[str, Any], place: str
+) -> None:
+    found = parse(
+        {}, {"name": "west", "id": 1, "nodes": 1, "istio": {"gateway": {"values": values}}}
+    ).findings
+
+    said = [(each.cluster, each.line is not None) for each in found if each.code == "value-owned"]
+    assert said == [("west", True)]
+    assert place in next(each.message for each in found if each.code == "value-owned")
+
+
 def test_other_values_are_merged_last_the_clusters_over_the_fleets() -> None:
     one = {**CLUSTERS[0], "network": {"values": {"debug": {"enabled": True}, "operator": {"replicas": 1}}}}
     found = known({"values": {"operator": {"replicas": 3}, "debug": {"verbose": "flow"}}}, one, CLUSTERS[1])

@@ -25,6 +25,7 @@ STATED: dict[str, Any] = {
     "trustDomain": "shop.local",
     "charts": {"base": {"path": "charts/base"}, "istiod": {"path": "charts/istiod"}},
 }
+CROSSED = {**STATED["charts"], "gateway": {"path": "charts/gateway"}}
 SPACE = "/api/v1/namespaces/istio-system"
 SECRETS = f"{SPACE}/secrets"
 
@@ -53,7 +54,13 @@ def fleet(own: dict[str, Any] | None = None, network: dict[str, Any] | None = No
         (fleet(mode="ambient"), ["istio-not-implemented"]),
         (fleet(topology="primary-remote", own=None), ["istio-not-implemented"]),
         (fleet(own={"primary": "west"}), ["istio-not-implemented"]),
-        (fleet(own={"network": "other"}), ["istio-not-implemented"]),
+        (fleet(own={"network": "other"}), ["no-istio-charts"]),
+        (fleet(own={"network": "other"}, charts=CROSSED), []),
+        (fleet(own={"network": "other"}, charts=CROSSED, mode="ambient"), ["istio-not-implemented"]),
+        (
+            fleet(own={"network": "other"}, charts=CROSSED, network={"exposure": "ClusterIP"}),
+            ["gateway-cluster-ip"] * 2,
+        ),
         (fleet(charts=None), ["no-istio-charts"]),
         (fleet(mtls="permissive"), ["mtls-permissive"]),
         (fleet(network={"values": {"cni": {"exclusive": True}}}), ["cilium-excludes-istio"] * 2),

@@ -17,14 +17,18 @@ __all__ = ["ground"]
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what takes the mesh down after the other tests of its file, in whatever order these are."""
-    mine = [place for place, item in enumerate(items) if "connect_istio/test_mesh" in item.nodeid]
-    wanted = sorted((items[place] for place in mine), key=lambda item: item.name.startswith("test_down"))
+    """Split the mesh after what needs it whole, and take it down last, in whatever order these are."""
+    mine = [place for place, item in enumerate(items) if "connect_istio/" in item.nodeid]
+    wanted = sorted((items[place] for place in mine), key=_turn)
     for place, item in zip(mine, wanted, strict=True):
         items[place] = item
 
 
-@pytest.fixture(scope="module")
+def _turn(item: pytest.Item) -> int:
+    return 2 if item.name.startswith("test_down") else int("test_networks" in item.nodeid)
+
+
+@pytest.fixture(scope="package")
 def mesh(ground: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[meshes.Mesh]:
     """Two clusters with Cilium, ClusterMesh and Istio."""
     with own_home():

@@ -32,6 +32,7 @@ PODS = f"/api/v1/namespaces/{SPACE}/pods"
 SERVICES = f"/api/v1/namespaces/{SPACE}/services"
 ISTIO = "/api/v1/namespaces/istio-system"
 SECRETS = f"{ISTIO}/secrets"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/istio-system/deployments"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,14 +104,45 @@ class Mesh:
 
     def ask(self, cluster: str, name: str, target: str) -> Json:
         """Ask once over HTTP from a probe that runs, and return the outcome."""
-        return asyncio.run(self._ask(cluster, name, ("probe", "http", "-count=1", "-timeout=3s", target)))
+        words = ("probe", "http", "-count=1", "-timeout=3s", target)
+        said = asyncio.run(self._run(cluster, SPACE, name, words, "main"))
+        found: Json = json.loads(said.splitlines()[0])
+        return found
 
-    async def _ask(self, cluster: str, name: str, words: Sequence[str]) -> Json:
+    async def _run(self, cluster: str, space: str, name: str, words: Sequence[str], container: str) -> str:
         known = kubeconfig.load([self.lab.kubeconfig_path])
         async with kube.Cluster(cluster, known.get(self.lab.clusters[cluster].context)) as server:
-            done = await server.run(SPACE, name, words, container="main", seconds=20.0)
-        found: Json = json.loads(done.stdout.splitlines()[0])
+            done = await server.run(space, name, words, container=container, seconds=20.0)
+        return done.stdout.decode()
+
+    def proxied(self, cluster: str, space: str, name: str) -> dict[str, dict[str, dict[str, int]]]:
+        """Return what the Envoy of a pod counts: by its cluster, by endpoint, by counter."""
+        words = ("pilot-agent", "request", "GET", "clusters")
+        found: dict[str, dict[str, dict[str, int]]] = {}
+        for line in asyncio.run(self._run(cluster, space, name, words, "istio-proxy")).splitlines():
+            group, *parts = line.split("::")
+            if len(parts) == 3 and ":" in parts[0] and parts[2].isdigit():
+                found.setdefault(group, {}).setdefault(parts[0], {})[parts[1]] = int(parts[2])
         return found
+
+    def split(self) -> None:
+        """Give each cluster a network of its own, with a gateway, and bring that along."""
+        path = self.folder / "fleet.yaml"
+        fleet = yaml.safe_load(path.read_text(encoding="utf-8"))
+        stated = fleet["spec"]["mesh"]["istio"]
+        stated["charts"]["gateway"] = {"path": str(charts.folder("istio-gateway"))}
+        stated["gateway"] = {"values": charts.GATEWAY_VALUES}
+        for each in fleet["spec"]["clusters"]:
+            each["istio"] = {"network": f"{each['name']}-net"}
+        path.write_text(yaml.safe_dump(fleet), encoding="utf-8")
+        self.run("up", "--yes")
+
+    def scale(self, cluster: str, replicas: int) -> None:
+        """Scale a cluster's east-west gateway."""
+        path = f"{DEPLOYMENTS}/istio-eastwestgateway/scale"
+        body = {**self.get(cluster, path), "spec": {"replicas": replicas}}
+        status, said = self.lab.api(cluster).ask("PUT", path, body)
+        assert status == 200, said
 
     def tokens(self, cluster: str) -> dict[str, str]:
         """Return the tokens in the Secrets of a cluster's istiod, by the cluster that each opens."""

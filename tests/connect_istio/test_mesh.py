@@ -142,8 +142,11 @@ def test_down_takes_out_all_that_up_has_made(mesh: meshes.Mesh) -> None:
             "/apis/apps/v1/namespaces/istio-system/deployments/istiod",
             "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-sidecar-injector",
             f"{meshes.SECRETS}/cacerts",
+            f"{meshes.DEPLOYMENTS}/istio-eastwestgateway",
+            "/apis/networking.istio.io/v1/namespaces/istio-system/gateways/cross-network-gateway",
         ):
             assert mesh.get(cluster, path) is None
+        assert "topology.istio.io/network" not in mesh.get(cluster, meshes.ISTIO)["metadata"]["labels"]
 
 
 def _code(mesh: meshes.Mesh, cluster: str, path: str, token: str) -> int:

@@ -130,6 +130,16 @@ def test_a_mesh_on_several_networks_meets_at_gateways(mode: str, port: str) -> N
     }
 
 
+def test_gateways_on_ports_of_nodes_need_those_ports_and_no_load_balancer() -> None:
+    clusters = ("west 1 istio: {network: n1}", "east 2 istio: {network: n2, gateway: {nodePort: 30443}}")
+
+    made = rows(*clusters, spec="mesh: {istio: {gateway: {exposure: NodePort}}}")
+
+    assert told(made, "32443/tcp") == {("east mesh pods", "west east-west gateway")}
+    assert told(made, "30443/tcp") == {("west mesh pods", "east east-west gateway")}
+    assert told(made, "15443/tcp") == told(made, "15021/tcp") == set()
+
+
 def test_clusters_that_share_a_network_need_no_gateway_between_them() -> None:
     clusters = ("west 1 istio: {network: n1}", "east 2 istio: {network: n1}", "far 3 istio: {network: n2}")
 

@@ -172,7 +172,7 @@ ISTIO: dict[str, Case] = {
     "two networks on a flat one": (
         ["a", "b istio: {network: network2}"],
         mesh(),
-        [("istio-networks-differ", "error", 8, "one flat network"), BESIDE],
+        [("istio-networks-differ", "warning", 8, "one flat network"), BESIDE],
     ),
     "two networks behind gateways": (
         ["a", "b istio: {network: network2}"],

@@ -168,7 +168,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str], str]] = {
     "no cloud": ({"clusters": ["a 1", "b 2", "c 3"]}, ["terraform-firewall"], "write `provider`"),
     "no provider": ({"clusters": ["a 1", "b 2", "c 3"]}, ["commands"], "write `provider`"),
     "no App": ({}, ["dns"], "add a document of kind App"),
-    "no such role": ({}, ["cilium", "--at", "door.west=10.0.0.1"], "ROLE one of mesh, pilot, dns"),
+    "no such role": ({}, ["cilium", "--at", "door.west=10.0.0.1"], "ROLE one of mesh, pilot, gateway, dns"),
     "no address": ({}, ["cilium", "--at", "mesh.west"], "write ROLE.CLUSTER=ADDRESS"),
     "a space": ({}, ["cilium", "--at", "mesh.west=a b"], "by commas"),
     "address of nobody": ({}, ["cilium", "--at", "mesh.wst=10.0.0.1"], "use one of: west"),

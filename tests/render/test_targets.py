@@ -293,13 +293,43 @@ TWO_NETWORKS = ("a 1 istio: {network: n1}", "b 2 istio: {network: n2}", "c 3 ist
 def test_two_networks_meet_at_a_gateway() -> None:
     told = mesh(*TWO_NETWORKS)
 
-    assert told["gateway"]["networkGateway"] == "n1"
+    assert told["gateway"]["labels"] == {"topology.istio.io/network": "n1"}
+    assert told["gateway"]["env"] == {"ISTIO_META_REQUESTED_NETWORK_VIEW": "n1"}
+    assert [each["port"] for each in told["gateway"]["service"]["ports"]] == [15021, 15443]
+    assert "meshNetworks" not in told["istiod"]["global"]
     [server] = told["Gateway/cross-network-gateway"]["spec"]["servers"]
     assert (server["port"]["number"], server["tls"], server["hosts"]) == (
         15443,
         {"mode": "AUTO_PASSTHROUGH"},
         ["*.local"],
     )
+
+
+@pytest.mark.parametrize(
+    ("at", "gateways"),
+    [
+        ((), {}),
+        (("gateway.b=10.9.0.1",), {"n2": ["10.9.0.1:15443"]}),
+        (
+            ("gateway.a=gw.example", "gateway.b=10.9.0.1:32443", "gateway.c=[fd00::1]:32443,fd00::2"),
+            {"n1": ["gw.example:15443"], "n2": ["10.9.0.1:32443", "fd00::1:32443", "fd00::2:15443"]},
+        ),
+    ],
+)
+def test_gateways_that_are_known_are_told_to_every_istiod(
+    at: tuple[str, ...], gateways: dict[str, list[str]]
+) -> None:
+    text = files("istio", *TWO_NETWORKS, more=NODES, at=at)["a/istiod.yaml"]
+
+    networks = yaml.safe_load(text)["global"].get("meshNetworks", {})
+    assert {
+        name: [f"{one['address']}:{one['port']}" for one in each["gateways"]]
+        for name, each in networks.items()
+    } == gateways
+    assert ("meshNetworks waits for addresses of nodes" in text) == (len(gateways) < 2)
+
+
+NODES = "  mesh: {istio: {trustDomain: shop.local, gateway: {exposure: NodePort}}}\n"
 
 
 def test_ambient_over_two_networks_uses_ztunnel_and_hbone() -> None:

@@ -22,6 +22,7 @@ PODS: Final = {
     "mesh": "-n kube-system get pods -l k8s-app=clustermesh-apiserver",
     "relay": "-n kube-system get pods -l k8s-app=hubble-relay",
     "istiod": "-n istio-system get pods -l app=istiod",
+    "gateway": "-n istio-system get pods -l istio=eastwestgateway",
 }
 """How kubectl is asked for the pods of a part."""
 

@@ -313,7 +313,15 @@ RIGHTS = (
         group="apps",
         resources=("deployments",),
         verbs=("get",),
-        why="to see whether istiod is ready",
+        why="to see whether istiod and the east-west gateway are ready",
+    ),
+    Right(
+        needed_by=SEEING,
+        scope=Scope.ISTIO,
+        group="networking.istio.io",
+        resources=("gateways",),
+        verbs=("get",),
+        why="to see what the east-west gateway lets in",
     ),
     Right(
         needed_by=SEEING,

@@ -35,6 +35,7 @@ KINDS: Final = {
         kinds.ROLE,
         kinds.ROLE_BINDING,
         kinds.PEER_AUTHENTICATION,
+        kinds.GATEWAY,
         kinds.DEPLOYMENT,
     )
 }

@@ -14,7 +14,7 @@ from isthmus.model import datapath, errors
 from isthmus.model import mesh as meshes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from isthmus.model import fleet
 
@@ -33,12 +33,17 @@ MANAGED: Final = frozenset(
 
 
 def charts(
-    known: fleet.Fleet, cluster: fleet.Cluster, *, pilots: Mapping[str, str] | None = None
+    known: fleet.Fleet,
+    cluster: fleet.Cluster,
+    *,
+    pilots: Mapping[str, str] | None = None,
+    addresses: Mapping[str, Sequence[gateways.Address]] | None = None,
 ) -> dict[str, Values]:
     """Return the Helm values by chart, in the order of installation; nothing outside of the mesh.
 
     Charts are `base`, `istiod`, `cni`, `ztunnel` (ambient) and `gateway` (the east-west gateway). `pilots`
     has the address of each primary's east-west gateway; without it a remote of that primary is refused.
+    `addresses` has those of east-west gateways, by network.
     """
     own = settings.istio(known, cluster)
     if own is None:
@@ -47,12 +52,17 @@ def charts(
     found["cni"] = _cni(cluster, own)
     if own.mode is meshes.Mode.AMBIENT:
         found["ztunnel"] = _ztunnel(cluster, own)
-    if (own.mode is meshes.Mode.SIDECAR and spans_networks(known)) or remotes(known, cluster):
-        found["gateway"] = {
-            "name": gateways.GATEWAY,
-            "networkGateway": own.network,
-            "service": {"annotations": balancers.internal(cluster.provider)},
-        }
+    if addresses and (crossed := gateways.networks(networks(known), addresses)):
+        found["istiod"]["global"]["meshNetworks"] = crossed
+    if has_gateway(known, cluster) or remotes(known, cluster):
+        is_balanced = own.exposure is datapath.Exposure.LOAD_BALANCER
+        found["gateway"] = gateways.values(
+            own.network,
+            exposure=own.exposure,
+            node_port=own.node_port,
+            notes=balancers.internal(cluster.provider) if is_balanced else {},
+            serves_remotes=bool(remotes(known, cluster)),
+        )
     return found
 
 
@@ -99,9 +109,24 @@ def needs_host_network(known: fleet.Fleet, cluster: fleet.Cluster) -> bool:
     )
 
 
+def networks(known: fleet.Fleet) -> dict[str, list[str]]:
+    """Return the clusters of the mesh by their network."""
+    found: dict[str, list[str]] = {}
+    for each in known.clusters:
+        if own := settings.istio(known, each):
+            found.setdefault(own.network, []).append(each.name)
+    return found
+
+
 def spans_networks(known: fleet.Fleet) -> bool:
     """Say whether the mesh has more than one network, so that gateways stand between clusters."""
-    return len({own.network for each in known.clusters if (own := settings.istio(known, each))}) > 1
+    return len(networks(known)) > 1
+
+
+def has_gateway(known: fleet.Fleet, cluster: fleet.Cluster) -> bool:
+    """Say whether sidecars of other networks come into a cluster through an east-west gateway of it."""
+    own = settings.istio(known, cluster)
+    return own is not None and own.mode is meshes.Mode.SIDECAR and spans_networks(known)
 
 
 def remotes(known: fleet.Fleet, cluster: fleet.Cluster) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import dataclasses
 from enum import StrEnum
 from typing import Final
 
+from isthmus.mesh import gateways
 from isthmus.model import datapath
 
 
@@ -247,6 +248,12 @@ EAST_WEST: Final = Port(
     purpose="Istio east-west gateway (mTLS passed through)",
     when="Istio sidecars on several networks",
     source=MULTICLUSTER,
+)
+EAST_WEST_NODE_PORT: Final = dataclasses.replace(
+    EAST_WEST,
+    name="east-west-node-port",
+    port=str(gateways.NODE_PORT),
+    when="Istio sidecars on several networks; gateway exposure NodePort",
 )
 HBONE: Final = Port(
     name="hbone",

@@ -58,6 +58,9 @@ class Istio(NamedTuple):
     mesh_id: str
     network: str
     primary: str | None
+    exposure: datapath.Exposure = datapath.Exposure.LOAD_BALANCER
+    """How its east-west gateway is reached, where it has one."""
+    node_port: int | None = None
 
 
 def uses_cilium(known: fleet.Fleet) -> bool:
@@ -150,7 +153,14 @@ def istio(known: fleet.Fleet, cluster: fleet.Cluster) -> Istio | None:
         mesh_id=_one(own, base, "mesh_id"),
         network=_one(own, base, "network"),
         primary=own.primary if own else None,
+        exposure=_gateway(own, base, "exposure") or cilium(known, cluster).exposure,
+        node_port=_gateway(own, base, "node_port"),
     )
+
+
+def _gateway(own: mesh.ClusterIstio | None, base: mesh.Istio, field: str) -> Any:
+    """Return what a cluster states of its east-west gateway, else what its Fleet does."""
+    return _one(own.gateway if own else None, base.gateway or mesh.Gateway(), field)
 
 
 def _one(own: object | None, base: object, field: str) -> Any:

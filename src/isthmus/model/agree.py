@@ -13,6 +13,8 @@ from isthmus.model import access, app, datapath, explain, finding, fleet, later,
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from isthmus.model import mesh as meshes
+
 DEFAULT_MAX_ID: Final = 255
 """Cilium's maxConnectedClusters unless every cluster was installed with 511."""
 
@@ -49,16 +51,24 @@ def _network(document: source.Document, value: fleet.Fleet) -> Iterator[finding.
     places: list[tuple[source.Path, types.OwnValues, str | None]] = [
         (("spec", "network", "values"), stated.values if stated else None, None),
         (("spec", "mesh", "istio", "values"), mesh.values if mesh else None, None),
+        (("spec", "mesh", "istio", "gateway", "values"), _of_gateway(mesh), None),
     ]
     for index, each in enumerate(value.clusters):
         for field, own in (("network", each.network), ("istio", each.istio)):
             values = own.values if own else None
             places.append((("spec", "clusters", index, field, "values"), values, each.name))
+        path = ("spec", "clusters", index, "istio", "gateway", "values")
+        places.append((path, _of_gateway(each.istio), each.name))
     for place, values, cluster in places:
         if values:
             table = owned.ISTIO if "istio" in place else owned.OWNED
+            table = owned.GATEWAY if "gateway" in place else table
             yield from owned.findings(document, place, values, cluster=cluster, table=table)
             yield from secrets.findings(document, place, values, cluster=cluster)
+
+
+def _of_gateway(stated: meshes.Istio | meshes.ClusterIstio | None) -> types.OwnValues:
+    return stated.gateway.values if stated is not None and stated.gateway is not None else None
 
 
 def _once(

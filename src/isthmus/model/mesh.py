@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from isthmus.model import chart as chart_places
-from isthmus.model import types
+from isthmus.model import datapath, types
 
 
 class Topology(StrEnum):
@@ -34,6 +34,18 @@ class Charts(types.Value):
 
     base: chart_places.Chart
     istiod: chart_places.Chart
+    gateway: chart_places.Chart | None = None
+    """The east-west gateway, which every cluster has where the mesh spans several networks."""
+
+
+class Gateway(types.Value):
+    """How the east-west gateway of a cluster is reached from the other networks."""
+
+    exposure: datapath.Exposure | None = None
+    """Without it that of the network."""
+    node_port: datapath.NodePort | None = None
+    values: types.OwnValues = None
+    """Helm values of its chart beyond what the fields above say; they are merged last."""
 
 
 class Istio(types.Value):
@@ -47,11 +59,13 @@ class Istio(types.Value):
     mesh_id: types.Label = "mesh1"
     network: types.Label = "network1"
     """The same in all clusters is one flat network, which ClusterMesh makes."""
+    gateway: Gateway | None = None
+    """Of the clusters of a mesh over several networks."""
     mtls: Mtls = Mtls.STRICT
     """What `connect up` leaves in force for the whole mesh."""
     charts: Charts | None = None
     values: types.OwnValues = None
-    """Helm values of both charts beyond what the fields above say; they are merged last."""
+    """Helm values of `base` and `istiod` beyond what the fields above say; they are merged last."""
 
 
 class Mesh(types.Value):
@@ -70,4 +84,5 @@ class ClusterIstio(types.Value):
     mesh_id: types.Label | None = None
     network: types.Label | None = None
     primary: types.ClusterName | None = None
+    gateway: Gateway | None = None
     values: types.OwnValues = None

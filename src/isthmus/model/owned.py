@@ -63,6 +63,18 @@ ISTIO: Final[Mapping[str, str]] = {
 }
 """The same for `mesh.istio.values`."""
 
+GATEWAY: Final[Mapping[str, str]] = {
+    "name": "it is always `istio-eastwestgateway`",
+    "revision": "a cluster has one istiod",
+    "kind": "it is always a Deployment",
+    "networkGateway": "write `network` of the cluster's `istio`",
+    "labels.topology.istio.io/network": "write `network` of the cluster's `istio`",
+    "env.ISTIO_META_REQUESTED_NETWORK_VIEW": "write `network` of the cluster's `istio`",
+    "service.type": "write `mesh.istio.gateway.exposure`",
+    "service.ports": "write `mesh.istio.gateway.nodePort`",
+}
+"""The same for `mesh.istio.gateway.values`."""
+
 
 def findings(
     document: source.Document,

@@ -45,6 +45,10 @@ def status_text(body: Mapping[str, Any], *, width: int = table.WIDTH) -> str:
     if meshed:
         header = ("CLUSTER", "ISTIO", "ISTIOD", "MTLS", "READS", "STATE", "ENDPOINTS", "TOKEN DAYS")
         lines += ["", *table.columns(meshed, header, width=width)]
+    crossed = [row for each in body["clusters"] for row in _gateways(each)]
+    if crossed:
+        ways = ("CLUSTER", "NETWORK", "GATEWAY", "REACHED AT", "SENDS TO")
+        lines += ["", *table.columns(crossed, ways, width=width)]
     return "\n".join([*lines, "", _operation(body)])
 
 
@@ -123,6 +127,23 @@ def _istio(one: Mapping[str, Any]) -> list[tuple[str, ...]]:
         for each in found["remotes"]
     ] or [("-", found["error"] or "-", "-", "-")]
     return [(*(head if place == 0 else ("", "", "", "")), *row) for place, row in enumerate(rows)]
+
+
+def _gateways(one: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return the rows of a cluster's east-west gateway: one for each network that its istiod sends to."""
+    found = one.get("istio")
+    if found is None or found["gateway"] is None:
+        return []
+    here = found["gateway"]
+    head = (
+        one["cluster"],
+        found["network"] or "-",
+        _component(here),
+        ", ".join(here["reached"]) or "not yet",
+    )
+    others = [each for each in found["gateways"].items() if each[0] != found["network"]]
+    rows = [f"{network} at {', '.join(places)}" for network, places in sorted(others)] or ["-"]
+    return [(*(head if place == 0 else ("", "", "", "")), row) for place, row in enumerate(rows)]
 
 
 def _read(each: Mapping[str, Any], error: str | None) -> str:

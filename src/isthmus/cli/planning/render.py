@@ -31,7 +31,7 @@ def render(
         typer.Option(
             "--at",
             metavar="ROLE.CLUSTER=ADDRESS",
-            help="An address that exists once a cluster stands; ROLE is mesh, pilot or dns. Repeat it.",
+            help="An address that exists once a cluster stands; ROLE: mesh, pilot, gateway, dns. Repeat it.",
         ),
     ] = None,
     dry_run: Annotated[

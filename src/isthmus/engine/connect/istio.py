@@ -17,12 +17,13 @@ from isthmus.engine import draft as drafts
 from isthmus.engine import voters as voting
 from isthmus.engine import world as worlds
 from isthmus.engine.connect import look as looks
+from isthmus.mesh import gateways as crossings
 from isthmus.mesh import istio as istios
-from isthmus.mesh import readers
+from isthmus.mesh import readers, settings
 from isthmus.mesh.trust import intermediate, secrets
-from isthmus.model import errors, finding
+from isthmus.model import datapath, errors, finding
 from isthmus.rollout import manifest
-from isthmus.rollout.connect import changes, closings, istio, system
+from isthmus.rollout.connect import changes, closings, gateways, istio, system
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -52,7 +53,10 @@ async def look(world: worlds.World, known: fleet.Fleet) -> dict[str, istio.Facts
     """Return what each cluster of the Fleet says of its Istio."""
 
     async def one(name: str) -> istio.Facts:
-        return await _look(world.cluster(name), known.cluster(name))
+        own = settings.istio(known, known.cluster(name))
+        by_nodes = own is not None and own.exposure is datapath.Exposure.NODE_PORT
+        needs_nodes = by_nodes and istios.has_gateway(known, known.cluster(name))
+        return await _look(world.cluster(name), known.cluster(name), needs_nodes=needs_nodes)
 
     found = await worlds.each(tuple(each.name for each in known.clusters), one)
     return {
@@ -86,8 +90,9 @@ async def up(
     }
     marks = {name: intermediate.mark(trust[name], seen[name].cacerts, root.certificate) for name in names}
     made, values = list[drafts.Draft](), list[changes.ValueChange]()
-    for release in istio.RELEASES:
-        app = istio.app(known, release, marks)
+    addresses = {name: gateways.of(known, name, seen) for name in names}
+    for release in istio.releases_of(known):
+        app = istio.app(known, release, marks, addresses)
         if app is None:
             continue
         beside = {name: _beside(known, name, release, seen[name], trust[name]) for name in names}
@@ -105,6 +110,7 @@ async def up(
             *istio.adoption(picked, adopt=adopt),
             *_roots(picked, trust, root, adopt=adopt),
             *itertools.chain.from_iterable(_local(known, one) for one in picked.values()),
+            *gateways.findings(known, picked, adopt=adopt),
             *closings.findings(known, names, seen),
         ),
         closings=closings.of(known, names, seen, now=now, adopt=adopt),
@@ -125,10 +131,15 @@ async def down(
         return Drafted()
     made = []
     for release in istio.RELEASES:
+        if release == istio.GATEWAY and not any(release in one.releases for one in there.values()):
+            continue
         draft = await drafts.down(world, istio.shell(known, release), known, only=tuple(there), key=_key())
-        if release == istio.ISTIOD:
-            names = {name: _ours(one) for name, one in there.items()}
+        if release != istio.BASE:
+            ours = _crossing if release == istio.GATEWAY else _ours
+            names = {name: ours(one) for name, one in there.items()}
             draft = dataclasses.replace(draft, plan=besides.with_names(draft.plan, names))
+        if release == istio.ISTIOD:
+            draft = drafts.leaving(draft, {name: gateways.unlabelled(one) for name, one in there.items()})
         made.append(dataclasses.replace(draft, plan=besides.deleted(draft.plan)))
     return Drafted(
         drafts=tuple(made),
@@ -136,14 +147,15 @@ async def down(
     )
 
 
-async def _look(server: kube.Cluster, cluster: fleet.Cluster) -> istio.Facts:
+async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bool) -> istio.Facts:
     home = readers.NAMESPACE
-    (cacerts, own_root, deployment), remotes, policies, rights, histories = await asyncio.gather(
+    (cacerts, own_root, deployment), gateway, remotes, policies, rights, histories = await asyncio.gather(
         asyncio.gather(
             server.get(kinds.SECRET, intermediate.SECRET, home),
             server.get(kinds.SECRET, OWN_ROOT, home),
             server.get(kinds.DEPLOYMENT, istio.ISTIOD, home),
         ),
+        _gateway(server, needs_nodes=needs_nodes),
         server.list(kinds.SECRET, home, labels=f"{readers.REMOTE}=true"),
         _policies(server),
         _rights(server),
@@ -165,7 +177,27 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster) -> istio.Facts:
         remotes={_remote(body): body for body in remotes},
         rights=rights,
         policies=policies,
+        **gateway,
     )
+
+
+async def _gateway(server: kube.Cluster, *, needs_nodes: bool) -> dict[str, Any]:
+    """Return what Facts has of an east-west gateway."""
+    home, name, kind = readers.NAMESPACE, crossings.GATEWAY, kinds.GATEWAY
+    namespace, workload, service, is_known = await asyncio.gather(
+        server.get(kinds.NAMESPACE, home),
+        server.get(kinds.DEPLOYMENT, name, home),
+        server.get(kinds.SERVICE, name, home),
+        server.resolve(kind.api_version, kind.kind),
+    )
+    needs_nodes = needs_nodes or gateways.is_on_nodes(service)
+    return {
+        "home": namespace,
+        "gateway": workload,
+        "gateway_service": service,
+        "crossing": await server.get(kind, crossings.CROSSING, home) if is_known else None,
+        "nodes": await looks.nodes(server) if needs_nodes else (),
+    }
 
 
 async def _rights(server: kube.Cluster) -> tuple[Json, ...]:
@@ -201,6 +233,9 @@ def _beside(
     """Return what stands beside a chart: with istiod its authority and the accounts of those who read it."""
     if release == istio.BASE:
         return besides.Beside()
+    if release == istio.GATEWAY:
+        before = (gateways.bare(seen.crossing),) if seen.crossing is not None else ()
+        return besides.Beside(objects=(gateways.crossing(),), before=before)
     others = tuple(each.name for each in istio.members(known) if each.name != name)
     patch = istios.patch(known, known.cluster(name))
     return besides.Beside(
@@ -208,6 +243,7 @@ def _beside(
         before=(*trust.before, *map(readers.bare, seen.rights)),
         hidden=(*secrets.keys(trust.objects), *secrets.keys(trust.before)),
         after=(patch,) if patch is not None else (),
+        parts=gateways.label(known, seen),
     )
 
 
@@ -227,6 +263,13 @@ def _ours(one: istio.Facts) -> list[str]:
     if secrets.is_ours(one.cacerts):
         found.append(besides.label(intermediate.SECRET, readers.NAMESPACE))
     return found + [besides.label_of(body) for body in one.rights]
+
+
+def _crossing(one: istio.Facts) -> list[str]:
+    """Return what of ours stands beside the chart of a gateway."""
+    is_ours = one.crossing is not None and manifest.is_own(one.crossing)
+    name = besides.label(crossings.CROSSING, readers.NAMESPACE, kinds.GATEWAY.kind)
+    return [name] if is_ours else []
 
 
 def _roots(

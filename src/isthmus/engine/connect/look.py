@@ -57,19 +57,19 @@ async def certificates(server: kube.Cluster) -> dict[str, Json]:
 
 async def _look(server: kube.Cluster, *, needs_nodes: bool) -> facts.Facts:
     asked = asyncio.gather(
-        _nodes(server) if needs_nodes else _no_nodes(),
+        nodes(server) if needs_nodes else _no_nodes(),
         server.get(kinds.SERVICE, SERVICE, system.NAMESPACE),
         certificates(server),
         releases.history(server, system.NAME, system.NAMESPACE),
         server.get(kinds.DAEMON_SET, system.NAME, system.NAMESPACE),
         server.get(kinds.SECRET, IPSEC, system.NAMESPACE),
     )
-    (nodes, service, secrets, history, agents, ipsec), dns = await asyncio.gather(asked, _dns(server))
+    (listed, service, secrets, history, agents, ipsec), dns = await asyncio.gather(asked, _dns(server))
     newest = history[-1] if history and history[-1].status != "uninstalled" else None
     return facts.Facts(
         cluster=server.name,
         api_server=address(server.server),
-        nodes=nodes,
+        nodes=listed,
         service=service,
         secrets=secrets,
         release=newest,
@@ -106,7 +106,8 @@ async def _dns(server: kube.Cluster) -> dict[str, Json]:
     return {name: body for name, body in zip(labels, found, strict=True) if body is not None}
 
 
-async def _nodes(server: kube.Cluster) -> tuple[tuple[str, ...], ...]:
+async def nodes(server: kube.Cluster) -> tuple[tuple[str, ...], ...]:
+    """Return the InternalIPs of each node, in the order of their names."""
     found = await server.list(kinds.NODE)
     listed = sorted(found, key=lambda node: str(node["metadata"]["name"]))
     return tuple(_internal(node) for node in listed)

@@ -20,7 +20,7 @@ from isthmus.mesh import istiod, readers
 from isthmus.mesh.trust import intermediate, judge, leaves, secrets
 from isthmus.model import errors
 from isthmus.model import fleet as fleets
-from isthmus.rollout.connect import closings, facts, istio, meshstate, peers, state, system
+from isthmus.rollout.connect import closings, facts, gateways, istio, meshstate, peers, state, system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,6 +106,10 @@ async def _with_istio(
             authority=own if is_member or seen.cacerts else None,
             is_strict=closings.is_strict(seen),
             remotes=meshstate.remotes(known, seen, said),
+            network=gateways.network(seen),
+            gateway=components.of(seen.gateway),
+            reached=gateways.reached(known, seen),
+            gateways=said.gateways,
             error=said.error,
         ),
         facts=seen,

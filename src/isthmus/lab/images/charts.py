@@ -40,6 +40,9 @@ ISTIOD_VALUES = {
     "telemetry": {"enabled": False},
 }
 """Values with which Istio's chart `istiod` runs on the lab's images."""
+# A server takes `image: auto` of the chart for a latest one, which is always pulled.
+GATEWAY_VALUES = {"imagePullPolicy": "IfNotPresent"}
+"""The same for its chart `gateway` (`mesh.istio.gateway.values`)."""
 
 
 def folder(name: str) -> Path:

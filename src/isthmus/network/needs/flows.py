@@ -150,6 +150,14 @@ def gateways(meshed: Views) -> Views:
     return [each for each in meshed if each.cluster.name in serving]
 
 
+def balanced(meshed: Views) -> Views:
+    """Return the clusters whose east-west gateway stands behind a load balancer."""
+    kind = datapath.Exposure.LOAD_BALANCER
+    return [
+        each for each in gateways(meshed) if each.is_ambient or (each.istio and each.istio.exposure is kind)
+    ]
+
+
 def networks(meshed: Views) -> dict[str, Views]:
     """Return the clusters of the mesh by the network that they say they are on."""
     return _by(meshed, lambda each: each.istio.network if each.istio else "")
@@ -236,8 +244,7 @@ def _istio_control(meshed: Views) -> Iterator[Flow]:
 def _istio_data(meshed: Views) -> Iterator[Flow]:
     by_network = networks(meshed)
     is_alone = len(by_network) == len(meshed)
-    for ambient, receivers in _by(meshed, lambda each: each.is_ambient).items():
-        port = ports.GATEWAY_HBONE if ambient else ports.EAST_WEST
+    for port, receivers in _by(meshed, _gateway_port).items():
         if is_alone:
             yield Flow(port, Place.PROXIES, Place.GATEWAY, meshed, receivers, Reach.OTHERS)
         else:
@@ -247,7 +254,18 @@ def _istio_data(meshed: Views) -> Iterator[Flow]:
         ambient_ones = [each for each in some if each.is_ambient]
         for carrier, group in _by(ambient_ones, lambda each: each.carrier).items():
             yield Flow(ports.HBONE, Place.PODS, Place.PODS, group, group, reach, carrier)
-    yield Flow(ports.STATUS, Place.CHECKS, Place.GATEWAY, [], gateways(meshed))
+    yield Flow(ports.STATUS, Place.CHECKS, Place.GATEWAY, [], balanced(meshed))
+
+
+def _gateway_port(each: View) -> ports.Port:
+    """Return the port by which others come into the network of a cluster."""
+    if each.is_ambient:
+        return ports.GATEWAY_HBONE
+    own = each.istio
+    if own is None or own.exposure is not datapath.Exposure.NODE_PORT:
+        return ports.EAST_WEST
+    port = ports.EAST_WEST_NODE_PORT
+    return dataclasses.replace(port, port=str(own.node_port)) if own.node_port else port
 
 
 def _across(port: ports.Port, receivers: Views, by_network: dict[str, Views]) -> Iterator[Flow]:

@@ -123,7 +123,7 @@ class _Counts:
         meshed = [each for each in self._seen if each.istio is not None]
         by_use = {
             "clustermesh-apiserver": {each.cluster.name for each in self._seen if self._is_exposed(each)},
-            "east-west gateway": {each.cluster.name for each in flows.gateways(meshed)},
+            "east-west gateway": {each.cluster.name for each in flows.balanced(meshed)},
         }
         source = "Cilium 1.20 network/clustermesh/setup.rst; istio.io setup/install/multicluster"
         for site, group in _by(self._seen, vpc=False).items():

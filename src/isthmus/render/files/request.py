@@ -1,7 +1,7 @@
 """What a target of `plan render` is made from: the plan, the folder, and what was said on the command line.
 
 Addresses that exist only once clusters stand come in as `at`: `mesh.west=west.mesh.example:2379`,
-`pilot.west=10.1.2.3`, `dns.west=10.1.2.4,10.1.2.5`.
+`pilot.west=10.1.2.3`, `gateway.west=10.1.2.3:32443`, `dns.west=10.1.2.4,10.1.2.5`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 Files = Mapping[str, str]
 """Name of a file to its text."""
 
-ROLES: Final = ("mesh", "pilot", "dns")
-"""Whose address: the ClusterMesh API server, the east-west gateway of a primary, the DNS servers."""
+ROLES: Final = ("mesh", "pilot", "gateway", "dns")
+"""Whose address: the ClusterMesh API server, the east-west gateway of a primary, that of a network, the DNS
+servers."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

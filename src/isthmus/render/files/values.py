@@ -14,6 +14,8 @@ from isthmus.rollout.connect import system
 if TYPE_CHECKING:
     from isthmus.model import fleet
 
+Gateways = dict[str, tuple[gateways.Address, ...]]
+"""Addresses by network."""
 RELEASES: Final = {
     "base": "istio-base",
     "istiod": "istiod",
@@ -80,9 +82,10 @@ def _cilium_notes(wish: request.Request, cluster: fleet.Cluster) -> list[str]:
 def istio(wish: request.Request) -> request.Files:
     """Return the Helm values, objects and patch of Istio of each cluster in the mesh."""
     pilots = {name: found[0] for name, found in wish.known("pilot").items()}
+    addresses = _gateways(wish)
     files: dict[str, str] = {}
     for each in wish.clusters:
-        files |= _istio(wish.fleet, each.cluster, pilots)
+        files |= _istio(wish.fleet, each.cluster, pilots, addresses)
     if not files:
         raise errors.InputError(
             "no cluster to render is in an Istio mesh",
@@ -92,13 +95,50 @@ def istio(wish: request.Request) -> request.Files:
     return files
 
 
-def _istio(known: fleet.Fleet, cluster: fleet.Cluster, pilots: dict[str, str]) -> dict[str, str]:
+def _gateways(wish: request.Request) -> Gateways:
+    """Return the addresses of east-west gateways by network; without a port it is the gateway's own."""
+    found: Gateways = {}
+    given = wish.known("gateway")
+    for network, names in istios.networks(wish.fleet).items():
+        for name in names:
+            found[network] = (*found.get(network, ()), *map(_gateway, given.get(name, ())))
+    return found
+
+
+def _gateway(text: str) -> gateways.Address:
+    host, _, port = text.rpartition(":")
+    is_split = port.isdigit() and (host.count(":") == 0 or host.endswith("]")) and bool(host)
+    return gateways.Address(host.strip("[]"), int(port)) if is_split else gateways.Address(text.strip("[]"))
+
+
+def _gateway_notes(known: fleet.Fleet, addresses: Gateways) -> list[str]:
+    """Return what istiod still has to be told of gateways: those behind nodes' ports it does not find."""
+    waiting = [
+        each.name
+        for each in known.clusters
+        if (own := settings.istio(known, each))
+        and istios.has_gateway(known, each)
+        and own.exposure is datapath.Exposure.NODE_PORT
+        and not addresses.get(own.network)
+    ]
+    few = ", ".join(waiting[:3]) + (", ..." if len(waiting) > 3 else "")
+    return (
+        [f"global.meshNetworks waits for addresses of nodes: --at gateway.CLUSTER=ADDRESS:PORT ({few})."]
+        if waiting
+        else []
+    )
+
+
+def _istio(
+    known: fleet.Fleet, cluster: fleet.Cluster, pilots: dict[str, str], addresses: Gateways
+) -> dict[str, str]:
     files = {}
-    for chart, told in istios.charts(known, cluster, pilots=pilots).items():
+    for chart, told in istios.charts(known, cluster, pilots=pilots, addresses=addresses).items():
         name = f"{cluster.name}/{chart}.yaml"
         release = f"{RELEASES[chart]} istio/{chart}"
         install = f"helm upgrade --install {release} --namespace {gateways.NAMESPACE} -f {chart}.yaml"
-        files[name] = emit.yaml_text("istio", [told], [install])
+        notes = _gateway_notes(known, addresses) if chart == "istiod" else []
+        files[name] = emit.yaml_text("istio", [told], [install, *notes])
     if objects := istios.objects(known, cluster):
         notes = ["The namespace comes before the charts, the rest after them.", *_trust(known)]
         files[f"{cluster.name}/objects.yaml"] = emit.yaml_text("istio", objects, notes)

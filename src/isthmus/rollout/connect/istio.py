@@ -10,15 +10,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from isthmus.mesh import gateways, readers, settings
 from isthmus.mesh import istio as istios
-from isthmus.mesh import readers, settings
 from isthmus.model import app as apps
-from isthmus.model import document, finding
+from isthmus.model import datapath, document, finding
 from isthmus.model import mesh as meshes
 from isthmus.rollout.connect import system
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from isthmus.model import chart as charts
     from isthmus.model import fleet
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Values = dict[str, Any]
 
-BASE, ISTIOD = "istio-base", "istiod"
-RELEASES: Final = (BASE, ISTIOD)
-"""In the order of installation, after Cilium."""
+BASE, ISTIOD, GATEWAY = "istio-base", "istiod", gateways.GATEWAY
+RELEASES: Final = (BASE, ISTIOD, GATEWAY)
+"""In the order of installation, after Cilium; the gateway where the mesh has several networks."""
 TIMEOUT: Final = "10s"
 """How long a starting istiod waits for other clusters. It waits all of it, since it also waits for Secrets
 that it may not read. The switch that leaves these out (PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER) makes it
 panic as soon as a cluster is synced (seen with 1.31 of 2026-08: pilot/pkg/credentials/kube, HasSynced)."""
+CHART_OF: Final[Mapping[str, str]] = {BASE: "base", ISTIOD: "istiod", GATEWAY: "gateway"}
 CHARTS: Final = (
     "write where the charts are: `mesh: {istio: {charts: {base: {path: charts/base}, "
     "istiod: {path: charts/istiod}}}}`, or `{repo: ADDRESS, name: istiod, version: 1.30.1}`"
@@ -46,7 +47,8 @@ class Facts:
 
     `remotes` are the Secrets by which its istiod reads others, `rights` the accounts, role and binding of
     ours by which others read it, `policies` all PeerAuthentications; `authority` is that of its API server
-    (PEM, base64).
+    (PEM, base64). `home` is namespace istio-system, `gateway` the Deployment of its east-west gateway,
+    `crossing` what that lets in, `nodes` are the InternalIPs of nodes where they lead to it.
     """
 
     cluster: str
@@ -63,6 +65,11 @@ class Facts:
     remotes: Mapping[str, Json] = dataclasses.field(default_factory=dict, repr=False)
     rights: tuple[Json, ...] = ()
     policies: tuple[Json, ...] = ()
+    home: Json | None = None
+    gateway: Json | None = None
+    gateway_service: Json | None = None
+    crossing: Json | None = None
+    nodes: tuple[tuple[str, ...], ...] = ()
 
     @property
     def accounts(self) -> dict[str, str]:
@@ -75,22 +82,35 @@ def members(known: fleet.Fleet) -> tuple[fleet.Cluster, ...]:
     return tuple(each for each in known.clusters if settings.istio(known, each) is not None)
 
 
-def app(known: fleet.Fleet, release: str, marks: Mapping[str, str]) -> apps.App | None:
+def releases_of(known: fleet.Fleet) -> tuple[str, ...]:
+    """Return the releases that each cluster of the mesh has."""
+    is_crossed = any(istios.has_gateway(known, each) for each in members(known))
+    return RELEASES if is_crossed else (BASE, ISTIOD)
+
+
+def app(
+    known: fleet.Fleet,
+    release: str,
+    marks: Mapping[str, str],
+    addresses: Mapping[str, Mapping[str, Sequence[gateways.Address]]] | None = None,
+) -> apps.App | None:
     """Return one chart of Istio as an App of the clusters in `marks`; None where there are none.
 
     A mark names root and authority of a cluster: istiod reads them at its start, so a new one restarts it.
+    `addresses` is what each is told of the gateways of each network.
     """
     stated = known.spec.mesh.istio.charts if known.spec.mesh and known.spec.mesh.istio else None
+    told = addresses or {}
     found = {
         each.name: apps.Member(
-            values=values(known, each, release, marks[each.name]), membership=system.membership(each)
+            values=values(known, each, release, marks[each.name], told.get(each.name)),
+            membership=system.membership(each),
         )
         for each in members(known)
         if each.name in marks
     }
-    if not found or stated is None:
-        return None
-    return _app(known, release, found, stated.base if release == BASE else stated.istiod)
+    chart = getattr(stated, CHART_OF[release], None)
+    return _app(known, release, found, chart) if found and chart is not None else None
 
 
 def shell(known: fleet.Fleet, release: str) -> apps.App:
@@ -99,9 +119,17 @@ def shell(known: fleet.Fleet, release: str) -> apps.App:
     return _app(known, release, found, apps.Chart(path=release))
 
 
-def values(known: fleet.Fleet, cluster: fleet.Cluster, release: str, mark: str) -> Values:
+def values(
+    known: fleet.Fleet,
+    cluster: fleet.Cluster,
+    release: str,
+    mark: str,
+    addresses: Mapping[str, Sequence[gateways.Address]] | None = None,
+) -> Values:
     """Return the Helm values of one chart in one cluster, the user's laid over them."""
-    compiled = istios.charts(known, cluster)
+    compiled = istios.charts(known, cluster, addresses=addresses)
+    if release == GATEWAY:
+        return _gateway(known, cluster, compiled["gateway"])
     # The chart's own reader may read every Secret; ours may not (`readers`).
     plain: Values = {
         "global": {"enableReaderRBAC": False},
@@ -113,6 +141,14 @@ def values(known: fleet.Fleet, cluster: fleet.Cluster, release: str, mark: str) 
     base = known.spec.mesh.istio if known.spec.mesh else None
     merged = apps.merge_values(merged, (base.values if base else None) or {})
     return apps.merge_values(merged, (cluster.istio.values if cluster.istio else None) or {})
+
+
+def _gateway(known: fleet.Fleet, cluster: fleet.Cluster, compiled: Values) -> Values:
+    base = known.spec.mesh.istio if known.spec.mesh else None
+    for stated in (base, cluster.istio):
+        own = stated.gateway if stated else None
+        compiled = apps.merge_values(compiled, (own.values if own else None) or {})
+    return compiled
 
 
 def _istiod(known: fleet.Fleet, cluster: fleet.Cluster, compiled: Values, mark: str) -> Values:
@@ -136,6 +172,12 @@ def findings(known: fleet.Fleet) -> Iterator[finding.Finding]:
     yield from _topologies(known)
     if stated is None or stated.charts is None:
         yield _finding("no-istio-charts", "the Fleet does not say where Istio's charts come from", CHARTS)
+    elif GATEWAY in releases_of(known) and stated.charts.gateway is None:
+        yield _finding(
+            "no-istio-charts",
+            "the mesh has several networks, and the Fleet does not say where the gateway's chart comes from",
+            "write it beside the others: `charts: {gateway: {path: charts/gateway}}`",
+        )
     if stated is not None and stated.mtls is meshes.Mtls.PERMISSIVE:
         yield _finding(
             "mtls-permissive",
@@ -145,6 +187,7 @@ def findings(known: fleet.Fleet) -> Iterator[finding.Finding]:
         )
     for each in here:
         yield from _of_cilium(known, each)
+        yield from _of_gateway(known, each)
 
 
 def _topologies(known: fleet.Fleet) -> Iterator[finding.Finding]:
@@ -157,8 +200,22 @@ def _topologies(known: fleet.Fleet) -> Iterator[finding.Finding]:
         yield _later("ambient (ztunnel, waypoints)", "`mode: sidecar`")
     if remote or is_remote:
         yield _later("primary-remote (clusters without an istiod)", "`topology: multi-primary`")
-    if istios.spans_networks(known):
-        yield _later("several networks with east-west gateways", "one `network` for all clusters")
+
+
+def _of_gateway(known: fleet.Fleet, cluster: fleet.Cluster) -> Iterator[finding.Finding]:
+    """Yield a gateway that other networks would not reach."""
+    own = settings.istio(known, cluster)
+    if (
+        own is not None
+        and own.exposure is datapath.Exposure.CLUSTER_IP
+        and istios.has_gateway(known, cluster)
+    ):
+        yield _finding(
+            "gateway-cluster-ip",
+            "its east-west gateway would have a ClusterIP, which other networks do not reach",
+            "write `mesh: {istio: {gateway: {exposure: LoadBalancer}}}`, or NodePort",
+            cluster.name,
+        )
 
 
 def _of_cilium(known: fleet.Fleet, cluster: fleet.Cluster) -> Iterator[finding.Finding]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.mesh import istio as istios
 from isthmus.mesh import istiod, readers
 from isthmus.model import finding, plan
-from isthmus.rollout.connect import closings, istio
+from isthmus.rollout.connect import closings, gateways, istio
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -94,19 +94,31 @@ def judge(
             words = f"Istio could not be looked at: {seen[each.name].error}"
             yield _error("istio-not-asked", words, each.name, "isthmus permissions connect status")
     for name in here:
-        one = seen[name]
-        for release in istio.RELEASES:
-            if release not in one.releases:
-                yield _error("istio-not-installed", f"Helm has no release `{release}` here", name)
-            elif not one.releases[release].is_deployed:
-                words = f"release {release} is {one.releases[release].status}"
-                yield _error("release-not-deployed", words, name, "isthmus connect resume, or abort")
-        yield from _beside_cilium(known, one, configs.get(name, {}))
-        yield from closings.plain(name, one)
-        if one.deployment is not None:
-            yield from _unread(known, one, said.get(name, istiod.Told()))
+        yield from _of_cluster(known, name, seen, said.get(name, istiod.Told()), configs.get(name, {}))
     for left in closings.of(known, here, seen, now=now):
         yield from _left(left, seen, now)
+
+
+def _of_cluster(
+    known: fleet.Fleet,
+    name: str,
+    seen: Mapping[str, istio.Facts],
+    told: istiod.Told,
+    config: Mapping[str, str],
+) -> Iterator[finding.Finding]:
+    one = seen[name]
+    for release in istio.releases_of(known):
+        if release not in one.releases:
+            yield _error("istio-not-installed", f"Helm has no release `{release}` here", name)
+        elif not one.releases[release].is_deployed:
+            words = f"release {release} is {one.releases[release].status}"
+            yield _error("release-not-deployed", words, name, "isthmus connect resume, or abort")
+    yield from _beside_cilium(known, one, config)
+    yield from closings.plain(name, one)
+    if one.deployment is not None:
+        yield from _unread(known, one, told)
+    if one.deployment is not None and not told.error:
+        yield from gateways.judge(known, one, seen, told.gateways)
 
 
 def _unread(known: fleet.Fleet, one: istio.Facts, said: istiod.Told) -> Iterator[finding.Finding]:

@@ -37,7 +37,7 @@ def of(known: fleet.Fleet, viewer: fleet.Cluster, facts: Mapping[str, asked.Fact
 
 def names(facts: asked.Facts | None) -> tuple[str, ...]:
     """Return the host names by which a load balancer is reached; its certificate has to name them."""
-    return tuple(sorted(text for text in _ingress(facts.service if facts else None) if not _is_address(text)))
+    return tuple(sorted(text for text in ingress(facts.service if facts else None) if not _is_address(text)))
 
 
 def _place(
@@ -51,26 +51,31 @@ def _place(
     own = settings.cilium(known, cluster)
     if own.exposure is datapath.Exposure.NODE_PORT:
         stays = [str(text) for text in (before or {}).get("ips") or ()]
-        ips = _nodes(facts, own.datapath.underlay, stays)
+        ips = nodes(facts.nodes, own.datapath.underlay, stays)
         return cilium.Peer(ips=ips, port=own.node_port or cilium.NODE_PORT) if ips else None
     if own.exposure is datapath.Exposure.CLUSTER_IP:
         ip = str(((facts.service or {}).get("spec") or {}).get("clusterIP") or "")
         return cilium.Peer(ips=(ip,)) if _is_address(ip) else None
-    hosts = _ingress(facts.service)
+    hosts = ingress(facts.service)
     addresses = tuple(text for text in hosts if _is_address(text))
     if addresses:
         return cilium.Peer(ips=addresses)
     return cilium.Peer(address=hosts[0]) if hosts else None
 
 
-def _nodes(facts: asked.Facts, underlay: datapath.Underlay, stays: Sequence[str]) -> tuple[str, ...]:
-    """Return one address each of some nodes; those that are named already stay, while they exist."""
+def nodes(
+    given: Sequence[Sequence[str]], underlay: datapath.Underlay, stays: Sequence[str]
+) -> tuple[str, ...]:
+    """Return one address each of some nodes, of which all InternalIPs are `given`.
+
+    Those that are named already stay, while they exist.
+    """
     version = 6 if underlay is datapath.Underlay.IPV6 else 4
     candidates = [
         next(
             (text for text in node if _is_address(text) and ipaddress.ip_address(text).version == version), ""
         )
-        for node in facts.nodes
+        for node in given
     ]
     present = [text for text in candidates if text]
     kept = [text for text in stays if text in present]
@@ -89,7 +94,8 @@ def _kept(before: Mapping[str, Any] | None) -> cilium.Peer | None:
     )
 
 
-def _ingress(service: Mapping[str, Any] | None) -> list[str]:
+def ingress(service: Mapping[str, Any] | None) -> list[str]:
+    """Return the addresses and names of a Service's load balancer."""
     status = ((service or {}).get("status") or {}).get("loadBalancer") or {}
     return [str(one.get("ip") or one.get("hostname")) for one in status.get("ingress") or () if one]
 

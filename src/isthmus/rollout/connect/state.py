@@ -39,7 +39,7 @@ class PeerState:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Istio:
-    """Istio of one cluster: its releases, the ones of ours among them, istiod, and whom it reads."""
+    """Istio of one cluster: its releases, the ones of ours among them, istiod, whom it reads, its gateway."""
 
     releases: Mapping[str, releases.Release]
     ours: frozenset[str]
@@ -48,6 +48,12 @@ class Istio:
     authority: judge.Certificate | None
     """What istiod signs with."""
     remotes: tuple[meshstate.Remote, ...]
+    network: str | None = None
+    gateway: components.Component | None = None
+    reached: tuple[str, ...] = ()
+    """Where other networks reach its east-west gateway."""
+    gateways: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """Where istiod sends what goes to each network."""
     error: str = ""
 
     def to_json(self, now: dt.datetime) -> Json:
@@ -59,6 +65,11 @@ class Istio:
             "istiod": _component(self.istiod),
             "strict": self.is_strict,
             "remotes": [each.to_json(now) for each in self.remotes],
+            "network": self.network,
+            "gateway": {**dataclasses.asdict(self.gateway), "reached": list(self.reached)}
+            if self.gateway is not None
+            else None,
+            "gateways": {network: list(found) for network, found in self.gateways.items()},
             "error": self.error or None,
         }
 
@@ -136,7 +147,9 @@ def _parts(name: str, one: State) -> Iterator[finding.Finding]:
             "isthmus connect resume goes on, isthmus connect abort takes it back",
             name,
         )
-    parts = {**one.components, "istiod": one.istio.istiod if one.istio else None}
+    parts = {**one.components}
+    if one.istio is not None:
+        parts |= {"istiod": one.istio.istiod, "gateway": one.istio.gateway}
     for part, seen in parts.items():
         if seen is not None and not seen.is_whole:
             yield components.not_ready(name, part, seen)
