@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.clients import kinds, kube
 from isthmus.model import errors
+from isthmus.rollout import exposure
 from isthmus.rollout.connect.proof import objects
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from isthmus.engine import clock as clocks
 
 Json = dict[str, Any]
+Space = objects.Space
 
 MANAGER: Final = "isthmus-verify"
 TICK: Final = 0.5
@@ -27,7 +29,10 @@ READY: Final = 120.0
 GONE: Final = 60.0
 """Seconds for what was deleted to be gone."""
 _HOPELESS: Final = frozenset({"InvalidImageName", "ImagePullBackOff", "ErrImageNeverPull"})
-_KINDS: Final = (kinds.NETWORK_POLICY, kinds.SERVICE, kinds.DEPLOYMENT)
+_KINDS: Final = {
+    Space.PLAIN: (kinds.NETWORK_POLICY, kinds.SERVICE, kinds.DEPLOYMENT),
+    Space.MESHED: (kinds.SERVICE, kinds.DEPLOYMENT, kinds.SERVICE_ACCOUNT),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,8 @@ class Pair:
 
     asking: Pod
     answering: Pod
+    exports: bool = False
+    """Whether the cluster takes a Service for the clusterset."""
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -54,12 +61,13 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Site:
-    """One cluster with the probes it is to have."""
+    """One cluster with the probes it is to have in one namespace."""
 
     server: kube.Cluster
     probes: objects.Probes
     clock: clocks.Clock
     say: Callable[[str], None]
+    space: Space = Space.PLAIN
 
     @property
     def name(self) -> str:
@@ -71,23 +79,28 @@ async def bring(site: Site) -> Pair:
     """Make or take over everything, and return the probes when both are ready."""
     await _home(site)
     await _clear(site, f"{objects.APP},{objects.RUN}!={site.probes.run}")
-    await site.server.apply(kinds.DEPLOYMENT, objects.deployment(site.probes, site.name), manager=MANAGER)
-    for service in objects.services(site.probes):
+    if site.space is Space.MESHED:
+        account = objects.account(site.probes, site.name)
+        await site.server.apply(kinds.SERVICE_ACCOUNT, account, manager=MANAGER)
+    wanted = objects.deployment(site.probes, site.name, site.space)
+    await site.server.apply(kinds.DEPLOYMENT, wanted, manager=MANAGER)
+    for service in objects.services(site.probes, site.space):
         await site.server.apply(kinds.SERVICE, service, manager=MANAGER)
-    return await _ready(site)
+    exports = await _export(site)
+    return dataclasses.replace(await _ready(site), exports=exports)
 
 
 async def take(site: Site) -> bool:
     """Remove everything of this run and wait until it is gone; False where a later run has taken over."""
-    standing = await site.server.get(kinds.DEPLOYMENT, objects.NAME, objects.NAMESPACE)
+    standing = await site.server.get(kinds.DEPLOYMENT, objects.NAME, site.space)
     labels = standing["metadata"].get("labels") or {} if standing else {}
     if standing is not None and labels.get(objects.RUN) != site.probes.run:
         return False
     await _clear(site, objects.APP)
-    home = await site.server.get(kinds.NAMESPACE, objects.NAMESPACE)
+    home = await site.server.get(kinds.NAMESPACE, site.space)
     if home is not None and _is_ours(home):
-        await site.server.delete(kinds.NAMESPACE, objects.NAMESPACE, uid=home["metadata"]["uid"])
-        await _until_gone(site, f"namespace {objects.NAMESPACE}", kinds.NAMESPACE)
+        await site.server.delete(kinds.NAMESPACE, site.space, uid=home["metadata"]["uid"])
+        await _until_gone(site)
     else:
         await _until_no_pods(site)
     return True
@@ -100,32 +113,52 @@ async def deny(site: Site) -> None:
 
 async def _home(site: Site) -> None:
     """Make the namespace; one that somebody made for us is used as it is, one that goes is waited for."""
-    found = await site.server.get(kinds.NAMESPACE, objects.NAMESPACE)
+    found = await site.server.get(kinds.NAMESPACE, site.space)
     if found is not None and found["metadata"].get("deletionTimestamp"):
-        site.say(f"namespace {objects.NAMESPACE} of an earlier run is going away")
-        await _until_gone(site, f"namespace {objects.NAMESPACE}", kinds.NAMESPACE)
+        site.say(f"namespace {site.space} of an earlier run is going away")
+        await _until_gone(site)
         found = None
     if found is None:
-        await site.server.create(kinds.NAMESPACE, objects.namespace())
+        await site.server.create(kinds.NAMESPACE, objects.namespace(site.space))
+
+
+async def _export(site: Site) -> bool:
+    """Export a Service to the clusterset; False where that is not wanted, or the cluster has no such kind."""
+    kind = await _exports(site)
+    if kind is None:
+        return False
+    service, export = objects.exported(site.probes, site.name)
+    await site.server.apply(kinds.SERVICE, service, manager=MANAGER)
+    await site.server.apply(kind, export, manager=MANAGER)
+    return True
+
+
+async def _exports(site: Site) -> kinds.Kind | None:
+    if site.space is not Space.PLAIN or not site.probes.exports:
+        return None
+    return await site.server.resolve(exposure.API, exposure.EXPORT)
 
 
 async def _clear(site: Site, labels: str) -> None:
-    for kind in _KINDS:
-        for one in await site.server.list(kind, objects.NAMESPACE, labels=labels):
+    exports = await _exports(site)
+    for kind in (*((exports,) if exports else ()), *_KINDS[site.space]):
+        for one in await site.server.list(kind, site.space, labels=labels):
             meta = one["metadata"]
             await site.server.delete(
-                kind, meta["name"], objects.NAMESPACE, uid=meta["uid"], propagation="Background"
+                kind, meta["name"], site.space, uid=meta["uid"], propagation="Background"
             )
 
 
 async def _ready(site: Site) -> Pair:
     end, said = site.clock.monotonic() + READY, ""
     while True:
-        pods = await site.server.list(kinds.POD, objects.NAMESPACE, labels=site.probes.selector)
-        ready = sorted((_pod(each) for each in pods if _is_ready(each)), key=lambda pod: pod.name)
-        if len(ready) >= objects.PODS:
+        pods = await site.server.list(kinds.POD, site.space, labels=site.probes.selector)
+        found = [each for each in pods if _is_ready(each)]
+        if len(found) >= objects.PODS:
+            _refuse_bare(site, found)
+            ready = sorted((_pod(each) for each in found), key=lambda pod: pod.name)
             return Pair(asking=ready[0], answering=ready[-1])
-        waits_for = next(_held_up(pods), "pods of Deployment probe")
+        waits_for = next(_held_up(pods), "") or await _unmade(site)
         if waits_for != said:
             said = waits_for
             site.say(f"waiting for {said}")
@@ -133,31 +166,66 @@ async def _ready(site: Site) -> Pair:
         await site.clock.sleep(TICK)
 
 
+async def _unmade(site: Site) -> str:
+    """Return why there are no pods, as their Deployment tells: Pod Security, a quota, a webhook."""
+    found = await site.server.get(kinds.DEPLOYMENT, objects.NAME, site.space) or {}
+    said = [
+        str(each.get("message"))
+        for each in (found.get("status") or {}).get("conditions") or ()
+        if each.get("type") == "ReplicaFailure" and each.get("status") == "True"
+    ]
+    return f"pods of Deployment {site.space}/{objects.NAME}" + "".join(f": {each}" for each in said)
+
+
+def _refuse_bare(site: Site, pods: list[Json]) -> None:
+    """Raise where pods have no sidecar that are to have one: what they ask would prove nothing of a mesh."""
+    if site.space is not Space.MESHED:
+        return
+    bare = [each["metadata"]["name"] for each in pods if objects.SIDECAR not in _containers(each)]
+    if bare:
+        raise errors.DeniedError(
+            f"pod {bare[0]} has no sidecar",
+            where=f"{site.name}, namespace {site.space}",
+            why=f"Istio's webhook added no container {objects.SIDECAR} to it",
+            remedy=f"is istiod ready, and has the namespace `istio-injection: enabled`? kubectl --context "
+            f"CONTEXT get mutatingwebhookconfigurations,namespace/{site.space} --show-labels",
+        )
+
+
+def _containers(pod: Json) -> set[str]:
+    """Return the names of a pod's containers; newer Istio adds its own to those that start first."""
+    spec = pod["spec"]
+    return {str(each["name"]) for each in (*spec["containers"], *(spec.get("initContainers") or ()))}
+
+
 def _refuse_late(site: Site, end: float, waits_for: str) -> None:
     """Raise when the time is over, or when waiting longer will not help."""
     what = f"its probes are not ready: {waits_for}"
     if any(reason in waits_for for reason in _HOPELESS):
-        raise errors.DeniedError(what, where=site.name, remedy="--image names another image")
+        more = (
+            "" if site.space is Space.PLAIN else "; that of sidecars is said in Istio's values (`global.hub`)"
+        )
+        raise errors.DeniedError(what, where=site.name, remedy=f"--image names another image{more}")
     if site.clock.monotonic() >= end:
         raise errors.DeadlineError(
             what,
             where=site.name,
             why=f"waited for {READY:.0f} s",
-            remedy=f"look at the pods in {objects.NAMESPACE}: --keep leaves them",
+            remedy=f"look at the pods in {site.space}: --keep leaves them",
         )
 
 
-async def _until_gone(site: Site, what: str, kind: kinds.Kind) -> None:
+async def _until_gone(site: Site) -> None:
     end = site.clock.monotonic() + GONE
-    while await site.server.get(kind, objects.NAMESPACE) is not None:
-        _check(site, end, what)
+    while await site.server.get(kinds.NAMESPACE, site.space) is not None:
+        _check(site, end, f"namespace {site.space}")
         await site.clock.sleep(TICK)
 
 
 async def _until_no_pods(site: Site) -> None:
     end = site.clock.monotonic() + GONE
-    while await site.server.list(kinds.POD, objects.NAMESPACE, labels=objects.APP):
-        _check(site, end, f"pods in {objects.NAMESPACE}")
+    while await site.server.list(kinds.POD, site.space, labels=objects.APP):
+        _check(site, end, f"pods in {site.space}")
         await site.clock.sleep(TICK)
 
 
@@ -167,7 +235,7 @@ def _check(site: Site, end: float, what: str) -> None:
             f"still there: {what}",
             where=site.name,
             why=f"waited for {GONE:.0f} s",
-            remedy=f"kubectl delete namespace {objects.NAMESPACE}; the next verify takes it over as well",
+            remedy=f"kubectl delete namespace {site.space}; the next verify takes it over as well",
         )
 
 
@@ -199,7 +267,7 @@ def _held_up(pods: list[Json]) -> Iterator[str]:
         if _is_ready(pod):
             continue
         name, status = pod["metadata"]["name"], pod.get("status") or {}
-        for one in status.get("containerStatuses") or ():
+        for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
             waiting = (one.get("state") or {}).get("waiting") or {}
             if waiting:
                 words = (waiting.get("reason"), waiting.get("message"))
