@@ -367,7 +367,9 @@ def test_who_answered_by_name_is_told_for_plain_callers_and_for_those_with_a_sid
         for target in ("west", "east")
     ]
     sidecar = {"error": "pod probe-1 has no sidecar", "remedy": "is istiod ready?"}
-    about = {"cluster": "west", "error": None, "remedy": None, "nodes": [], "left": None, "sidecars": sidecar}
+    about: dict[str, Any] = {
+        "cluster": "west", "error": None, "remedy": None, "nodes": [], "left": None, "sidecars": sidecar
+    }  # fmt: skip
     body = {"clusters": [about], "cells": [each.to_json() for each in cells], "not_covered": []}
 
     lines = render.text(json.loads(json.dumps(body)), width=120).splitlines()
