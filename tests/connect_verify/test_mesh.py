@@ -146,6 +146,7 @@ def test_what_permissions_prints_is_enough_and_the_namespace_it_has_stays(mesh: 
     finally:
         for name in meshes.CLUSTERS:
             mesh.lab.api(name).delete(meshes.PROBES)
+            mesh.lab.api(name).delete(f"{meshes.PROBES}-mesh")
         meshes.until(lambda: not any(mesh.has_probes(each) for each in meshes.CLUSTERS))
 
     assert set(meshes.states(found).values()) == {"ok"}

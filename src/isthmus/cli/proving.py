@@ -64,7 +64,7 @@ class Live:
         elapsed = board.elapsed(self.now() - self._began)
         head = f"{self.board.phase.value}  {elapsed}  {known} of {all_of_them} legs known"
         yield text.Text(head, style="bold", no_wrap=True, overflow="ellipsis")
-        yield text.Text(self.board.asking() or "-", style="dim", no_wrap=True, overflow="ellipsis")
+        yield text.Text(self.board.asking() or " ", style="dim", no_wrap=True, overflow="ellipsis")
         yield self._table(rows, columns)
         more = len(self.board.clusters) - min(len(rows), len(columns))
         if more:

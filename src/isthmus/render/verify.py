@@ -14,6 +14,7 @@ State = judge.State
 Json = dict[str, Any]
 
 SIDECARS = frozenset({"meshed-local", "meshed-remote", "plain-refused"})
+EVERYWHERE = "everywhere"
 CALLERS = {
     questions.Leg.SERVICE_LOCAL: ("plain", ""),
     questions.Leg.SERVICE_REMOTE: ("plain", "only"),
@@ -90,7 +91,7 @@ def _wrong(body: Mapping[str, Any], width: int) -> Iterator[str]:
         yield from _absent(each["cluster"], each["error"] or each["left"], each["remedy"], width)
         if each["sidecars"] is not None:
             found = each["sidecars"]
-            if found["error"] == each["error"]:
+            if each["error"]:
                 continue
             yield from _absent(
                 f"{each['cluster']}, probes with a sidecar", found["error"], found["remedy"], width
@@ -112,12 +113,12 @@ def _callers(body: Mapping[str, Any], width: int) -> Iterator[str]:
     They are told where sidecars were asked about: without them the matrix says it all.
     """
     asked = any(each["leg"] in SIDECARS for cell in body["cells"] for each in cell["proofs"])
-    rows = dict.fromkeys(row for cell in body["cells"] for row in _called(cell)) if asked else {}
-    if rows:
+    found = dict.fromkeys(row for cell in body["cells"] for row in _called(cell)) if asked else {}
+    if found:
+        order = list(dict.fromkeys(row[0] for row in found))
+        rows = sorted(found, key=lambda row: (order.index(row[0]), row[2] != EVERYWHERE, row[2], row[1]))
         yield ""
-        yield from table.columns(
-            list(rows), ("FROM", "CALLER", "BACKENDS", "ANSWERED BY", "SEEN AS"), width=width
-        )
+        yield from table.columns(rows, ("FROM", "CALLER", "BACKENDS", "ANSWERED BY", "SEEN AS"), width=width)
 
 
 def _called(cell: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -125,7 +126,9 @@ def _called(cell: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         caller, place = CALLERS.get(questions.Leg(each["leg"]), ("", ""))
         if not caller or (place and cell["from"] == cell["to"]):
             continue
-        backends = f"{place} {cell['to']}" if place else "everywhere"
+        if State(each["state"]) is State.NOT_PROVED and not each["answered_by"]:
+            continue  # nobody was asked
+        backends = f"{place} {cell['to']}" if place else EVERYWHERE
         by = ", ".join(f"{name} {count}" for name, count in each["answered_by"].items())
         yield cell["from"], caller, backends, by or "nobody", each["identity"] or "-"
 
