@@ -114,7 +114,7 @@ def _until_interrupted(run: _Run, *, keep: bool, form: output.Output) -> engine.
             return asyncio.run(_verify(run, ears, keep=keep))
     except KeyboardInterrupt:
         typer.echo("interrupted: the probes are taken away; what could not be is named above", err=True)
-        raise typer.Exit(border.INTERRUPTED) from None
+        raise SystemExit(border.INTERRUPTED) from None  # the border would say that what was done stays
 
 
 async def _verify(run: _Run, ears: proving.Ears, *, keep: bool) -> engine.Report:

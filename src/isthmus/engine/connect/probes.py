@@ -161,7 +161,7 @@ async def _ready(site: Site) -> Pair:
         waits_for = next(_held_up(pods), "") or await _unmade(site)
         if waits_for != said:
             said = waits_for
-            site.say(f"waiting for {said}")
+            site.say(f"waiting for {said}" + ("" if site.space is Space.PLAIN else " (with a sidecar)"))
         _refuse_late(site, end, waits_for)
         await site.clock.sleep(TICK)
 
