@@ -20,6 +20,7 @@ WEST = answers.Try(answer="west", millis=1.0)
 EAST = answers.Try(answer="east", millis=3.0)
 WHO = "spiffe://shop.local/ns/isthmus-probe-mesh/sa/probe-west"
 NO_HEALTHY = "HTTP 503: no healthy upstream"
+UNTOLD = "HTTP 503: upstream connect error. reset reason: remote connection failure"
 DISTRUSTED = (
     "HTTP 503: upstream connect error or disconnect/reset before headers. retried and the latest reset \
 reason: remote connection failure, transport failure reason: TLS_error:|268435581:SSL \
@@ -221,6 +222,7 @@ def _asked(leg: Leg, *targets: str, is_strict: bool = True) -> questions.Questio
         ([answers.Try(answer="west", caller=WHO)], State.FAILED, "west answered instead", ""),
         ([answers.Try(error=NO_HEALTHY)], State.FAILED, NO_HEALTHY, "istio-remote-secret-east"),
         ([answers.Try(error=DISTRUSTED)], State.FAILED, "VERIFY_FAILED", "root-cert.pem"),
+        ([answers.Try(error=UNTOLD)], State.FAILED, "remote connection failure", "root-cert.pem"),
         ([NOBODY], State.FAILED, "i/o timeout", ""),
     ],
 )
@@ -242,7 +244,7 @@ def test_of_a_service_everywhere_each_cluster_is_judged_by_whom_it_saw_itself() 
     assert {name: each.state for name, each in found.items()} == {
         "west": State.OK, "east": State.FAILED, "central": State.NOT_PROVED
     }  # fmt: skip
-    assert "istio-remote-secret-central" in found["central"].remedy
+    assert "`meshed-remote` between the two says why" in found["central"].remedy
 
 
 RESET = answers.Try(error="read tcp 10.0.0.1:4->10.0.1.9:8080: read: connection reset by peer")

@@ -19,7 +19,14 @@ State = judge.State
 NO_BACKEND: Final = ("no healthy upstream", "no_healthy_upstream")
 """What a sidecar says that knows a Service and none of its pods."""
 DISTRUST: Final = ("CERTIFICATE_VERIFY_FAILED", "UNKNOWN_CA", "unknown ca", "unknown certificate")
-"""What TLS says where one side does not know the other's root."""
+"""What TLS says where one side does not know the other's root; older Envoys hand it on to the caller."""
+UNTOLD: Final = ("remote connection failure", "connection termination")
+"""What the caller hears of newer ones (seen with 1.40), whatever kept the connection from being made."""
+ELSEWHERE: Final = (
+    "`meshed-remote` between the two says why; where that is ok, a DestinationRule or a setting of locality "
+    "keeps calls in their cluster"
+)
+"""What to do where a Service with backends everywhere is answered by some clusters alone."""
 RESETS: Final = ("reset by peer", "EOF")
 """How a sidecar that takes mTLS alone ends plain connections: it drops them at the first byte.
 A time that runs out, or a port where nobody listens, is no refusal of its own."""
@@ -99,11 +106,11 @@ def _helped(question: questions.Question, target: str, found: judge.Proof) -> ju
     """Return the proof with what to do, where the words of the sidecar say what is missing."""
     if found.state is State.OK:
         return found
-    alone = question.leg is questions.Leg.MESHED_LOCAL and bool(found.answered_by)
-    if any(word in found.why for word in DISTRUST):
-        return dataclasses.replace(found, remedy=_roots(question.source, target))
-    if any(word in found.why for word in NO_BACKEND) or alone:
-        return dataclasses.replace(found, remedy=_endpoints(question.source, target))
+    if question.leg is questions.Leg.MESHED_LOCAL and found.answered_by:
+        return dataclasses.replace(found, remedy=ELSEWHERE)
+    for words, help_ in ((DISTRUST, _roots), (NO_BACKEND, _endpoints), (UNTOLD, _handshake)):
+        if any(word in found.why for word in words):
+            return dataclasses.replace(found, remedy=help_(question.source, target))
     return found
 
 
@@ -118,9 +125,13 @@ def _endpoints(source: str, target: str) -> str:
     )
 
 
+def _handshake(source: str, target: str) -> str:
+    return f"where `pod-tcp` is ok, it is TLS that fails: {_roots(source, target)}"
+
+
 def _roots(source: str, target: str) -> str:
     return (
-        f"{source} and {target} do not trust one root: compare `root-cert.pem` of Secret "
+        f"do {source} and {target} trust one root? Compare `root-cert.pem` of Secret "
         "istio-system/cacerts in both; isthmus doctor names roots that differ; pods keep the root that they "
         "began with until istiod and they restart"
     )
