@@ -113,15 +113,23 @@ def _callers(body: Mapping[str, Any], width: int) -> Iterator[str]:
     They are told where sidecars were asked about: without them the matrix says it all.
     """
     asked = any(each["leg"] in SIDECARS for cell in body["cells"] for each in cell["proofs"])
-    found = dict.fromkeys(row for cell in body["cells"] for row in _called(cell)) if asked else {}
+    found: dict[tuple[str, str, str, str], dict[str, None]] = {}
+    for row, identity in (each for cell in body["cells"] if asked for each in _called(cell)):
+        found.setdefault(row, {}).update(dict.fromkeys([identity] if identity else []))
     if found:
         order = list(dict.fromkeys(row[0] for row in found))
-        rows = sorted(found, key=lambda row: (order.index(row[0]), row[2] != EVERYWHERE, row[2], row[1]))
+        rows = [
+            (*row, ", ".join(found[row]) or "-")
+            for row in sorted(
+                found, key=lambda row: (order.index(row[0]), row[2] != EVERYWHERE, row[2], row[1])
+            )
+        ]
         yield ""
         yield from table.columns(rows, ("FROM", "CALLER", "BACKENDS", "ANSWERED BY", "SEEN AS"), width=width)
 
 
-def _called(cell: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+def _called(cell: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str, str, str], str | None]]:
+    """Yield caller and answers of each leg that asks by name, and whom the other side saw."""
     for each in cell["proofs"]:
         caller, place = CALLERS.get(questions.Leg(each["leg"]), ("", ""))
         if not caller or (place and cell["from"] == cell["to"]):
@@ -130,7 +138,7 @@ def _called(cell: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             continue  # nobody was asked
         backends = f"{place} {cell['to']}" if place else EVERYWHERE
         by = ", ".join(f"{name} {count}" for name, count in each["answered_by"].items())
-        yield cell["from"], caller, backends, by or "nobody", each["identity"] or "-"
+        yield (cell["from"], caller, backends, by or "nobody"), each["identity"]
 
 
 def _figures(body: Mapping[str, Any]) -> Iterator[str]:

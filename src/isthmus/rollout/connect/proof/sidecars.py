@@ -23,8 +23,8 @@ DISTRUST: Final = ("CERTIFICATE_VERIFY_FAILED", "UNKNOWN_CA", "unknown ca", "unk
 UNTOLD: Final = ("remote connection failure", "connection termination")
 """What the caller hears of newer ones (seen with 1.40), whatever kept the connection from being made."""
 ELSEWHERE: Final = (
-    "`meshed-remote` between the two says why; where that is ok, a DestinationRule or a setting of locality "
-    "keeps calls in their cluster"
+    f"see `{questions.WORDS[questions.Leg.MESHED_REMOTE]}` between the two; where that is ok, a "
+    "DestinationRule or a setting of locality keeps calls in their cluster"
 )
 """What to do where a Service with backends everywhere is answered by some clusters alone."""
 RESETS: Final = ("reset by peer", "EOF")
@@ -126,7 +126,8 @@ def _endpoints(source: str, target: str) -> str:
 
 
 def _handshake(source: str, target: str) -> str:
-    return f"where `pod-tcp` is ok, it is TLS that fails: {_roots(source, target)}"
+    way = questions.WORDS[questions.Leg.POD_TCP]
+    return f"where `{way}` between the two is ok, it is TLS that fails: {_roots(source, target)}"
 
 
 def _roots(source: str, target: str) -> str:
