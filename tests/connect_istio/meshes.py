@@ -154,8 +154,8 @@ class Mesh:
         return found
 
 
-def make(folder: Path, name: str) -> Mesh:
-    """Start the lab and connect it; `folder` is empty."""
+def make(folder: Path, name: str, **network: Any) -> Mesh:
+    """Start the lab and connect it; `folder` is empty, `network` is more for the Fleet's."""
     fleet = {
         "apiVersion": "isthmus.dev/v1alpha1",
         "kind": "Fleet",
@@ -175,6 +175,7 @@ def make(folder: Path, name: str) -> Mesh:
                 "chart": {"path": str(charts.folder("cilium"))},
                 "values": {"envoy": {"enabled": False}, "l7Proxy": False, "operator": {"replicas": 1}},
                 "rollout": {"waves": [list(CLUSTERS)], "timeout": "240s"},
+                **network,
             },
             "mesh": {
                 "istio": {

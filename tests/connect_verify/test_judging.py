@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -12,12 +13,20 @@ from hypothesis import strategies as st
 from isthmus.engine.connect import asking, verify
 from isthmus.model import errors
 from isthmus.render import verify as render
-from isthmus.rollout.connect.proof import answers, judge, questions
+from isthmus.rollout.connect.proof import answers, judge, questions, sidecars
 
 Leg = questions.Leg
 State = judge.State
 WEST = answers.Try(answer="west", millis=1.0)
 EAST = answers.Try(answer="east", millis=3.0)
+WHO = "spiffe://shop.local/ns/isthmus-probe-mesh/sa/probe-west"
+NO_HEALTHY = "HTTP 503: no healthy upstream"
+UNTOLD = "HTTP 503: upstream connect error. reset reason: remote connection failure"
+DISTRUSTED = (
+    "HTTP 503: upstream connect error or disconnect/reset before headers. retried and the latest reset \
+reason: remote connection failure, transport failure reason: TLS_error:|268435581:SSL \
+routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end"
+)
 NOBODY = answers.Try(error="dial tcp 10.0.1.9:9000: i/o timeout")
 
 
@@ -173,8 +182,101 @@ def test_what_the_probe_prints_is_read() -> None:
     assert answers.read(text) == (
         answers.Try(answer="east", size=64, millis=0.5),
         answers.Try(millis=3.1, error="no answer"),
-        answers.Try(answer="x", millis=1.0, error="HTTP 503"),
+        answers.Try(millis=1.0, error="HTTP 503: x"),
     )
+
+
+@pytest.mark.parametrize(
+    ("header", "caller"),
+    [
+        ("", ""),
+        (f'By=spiffe://a/ns/b/sa/c;Hash=0f;Subject="";URI={WHO}', WHO),
+        (f'By=b;Hash=0f;Subject="CN=x;URI=spiffe://forged,O=y";URI={WHO}', WHO),
+        (f"By=b;Hash=0f;URI={WHO},By=c;Hash=1f", ""),
+        (f"By=b;URI=spiffe://forged,By=c;URI={WHO}", WHO),
+    ],
+)
+def test_the_caller_is_whom_the_last_hop_saw(header: str, caller: str) -> None:
+    line = json.dumps({"answer": "east", "status": 200, "millis": 1, "identity": header})
+
+    assert answers.read(line)[0].caller == caller
+
+
+def _asked(leg: Leg, *targets: str, is_strict: bool = True) -> questions.Question:
+    return questions.Question(
+        source="west", leg=leg, targets=targets or ("east",), identity=WHO, is_strict=is_strict
+    )
+
+
+@pytest.mark.parametrize(
+    ("tries", "state", "why", "remedy"),
+    [
+        ([answers.Try(answer="east", caller=WHO)], State.OK, "", ""),
+        ([NOBODY, answers.Try(answer="east", caller=WHO)], State.OK, "", ""),
+        ([EAST], State.FAILED, "1 of 1 requests came without mTLS", "doctor"),
+        (
+            [answers.Try(answer="east", caller="spiffe://x/ns/y/sa/z")],
+            State.FAILED,
+            "seen as spiffe://x",
+            "trust",
+        ),
+        ([answers.Try(answer="west", caller=WHO)], State.FAILED, "west answered instead", ""),
+        ([answers.Try(error=NO_HEALTHY)], State.FAILED, NO_HEALTHY, "istio-remote-secret-east"),
+        ([answers.Try(error=DISTRUSTED)], State.FAILED, "VERIFY_FAILED", "root-cert.pem"),
+        ([answers.Try(error=UNTOLD)], State.FAILED, "remote connection failure", "root-cert.pem"),
+        ([NOBODY], State.FAILED, "i/o timeout", ""),
+    ],
+)
+def test_a_caller_with_a_sidecar_has_to_reach_the_cluster_and_to_be_seen_as_planned(
+    tries: list[answers.Try], state: State, why: str, remedy: str
+) -> None:
+    found = sidecars.remote(_asked(Leg.MESHED_REMOTE), tries)["east"]
+
+    assert (found.state, why in found.why, remedy in found.remedy) == (state, True, True)
+    assert bool(found.remedy) is bool(remedy)
+    assert found.identity == next((each.caller for each in tries if each.caller), "")
+
+
+def test_of_a_service_everywhere_each_cluster_is_judged_by_whom_it_saw_itself() -> None:
+    tries = [answers.Try(answer="west", caller=WHO), EAST] * 10
+
+    found = sidecars.local(_asked(Leg.MESHED_LOCAL, "west", "east", "central"), tries)
+
+    assert {name: each.state for name, each in found.items()} == {
+        "west": State.OK, "east": State.FAILED, "central": State.NOT_PROVED
+    }  # fmt: skip
+    assert "see `from a sidecar: service with backends there alone`" in found["central"].remedy
+
+
+RESET = answers.Try(error="read tcp 10.0.0.1:4->10.0.1.9:8080: read: connection reset by peer")
+
+
+@pytest.mark.parametrize(
+    ("plain", "meshed", "is_strict", "state", "why"),
+    [
+        (RESET, EAST, True, State.OK, ""),
+        (EAST, EAST, True, State.FAILED, "1 of 1 requests without mTLS were answered"),
+        (EAST, EAST, False, State.NOT_PROVED, "the Fleet says `mtls: permissive`, and 1 of 1 requests"),
+        (RESET, EAST, False, State.OK, "refused, though the Fleet says"),
+        (NOBODY, EAST, True, State.NOT_PROVED, "nobody refuses"),
+        (answers.Try(error="connect: connection refused"), EAST, True, State.NOT_PROVED, "nobody refuses"),
+        (RESET, NOBODY, True, State.NOT_PROVED, "callers with a sidecar are not answered either"),
+    ],
+)
+def test_a_plain_caller_is_refused_only_where_one_with_a_sidecar_is_answered(
+    plain: answers.Try, meshed: answers.Try, is_strict: bool, state: State, why: str
+) -> None:
+    found = sidecars.refused(_asked(Leg.PLAIN_REFUSED, is_strict=is_strict), [plain], [meshed])["east"]
+
+    assert (found.state, why in found.why) == (state, True)
+
+
+def test_an_exported_name_that_nobody_answers_says_where_to_look() -> None:
+    found = judge.named(_question(Leg.NAME), [NOBODY])["east"]
+    missing = judge.unexported(_question(Leg.NAME), "west")["east"]
+
+    assert (found.state, "ServiceImport exported-east" in found.remedy) == (State.FAILED, True)
+    assert (missing.state, "west has no kind ServiceExport" in missing.why) == (State.NOT_PROVED, True)
 
 
 @pytest.mark.parametrize("text", ["usage: busybox", "[]", '{"a": 1}'])
@@ -212,6 +314,8 @@ def _report(states: list[State], **more: Any) -> verify.Report:
         (_report([State.OK], left={"east": "still there"}), 1),
         (_report([State.NOT_PROVED], absent={"east": errors.DeadlineError("no image")}), 1),
         (_report([State.FAILED], absent={"east": errors.UnreachableError("away")}), 3),
+        (_report([State.OK], unmeshed={"east": errors.DeniedError("no sidecar")}), 1),
+        (_report([State.OK], unmeshed={"east": errors.UnreachableError("away")}), 3),
     ],
 )
 def test_the_exit_code_is_0_only_where_everything_is_proved(report: verify.Report, code: int) -> None:
@@ -227,7 +331,7 @@ def test_a_matrix_names_the_failing_leg_under_it_and_never_calls_it_passed() -> 
     )
     body = {
         "clusters": [
-            {"cluster": name, "error": None, "remedy": None, "nodes": [], "left": None}
+            {"cluster": name, "error": None, "remedy": None, "sidecars": None, "nodes": [], "left": None}
             for name in ("west", "east")
         ],
         "cells": [each.to_json() for each in cells],
@@ -244,3 +348,42 @@ def test_a_matrix_names_the_failing_leg_under_it_and_never_calls_it_passed() -> 
     assert "pod IP over TCP  FAILED      dial tcp 10.0.1.9:9000: i/o timeout" in text
     assert "pod IP over UDP  not proved  no probe in east: no image" in text
     assert "Not covered: throughput is not measured." in text
+
+
+def test_who_answered_by_name_is_told_for_plain_callers_and_for_those_with_a_sidecar() -> None:
+    def proof(leg: Leg, **seen: int) -> judge.Proof:
+        who = WHO if "meshed" in leg else ""
+        return judge.Proof(leg=leg, state=State.OK, answered_by=seen, identity=who)
+
+    everywhere = {"east": 9, "west": 11}
+    cells = [
+        judge.Cell(
+            source="west",
+            target=target,
+            proofs=(
+                proof(Leg.SERVICE_LOCAL, **everywhere),
+                proof(Leg.SERVICE_REMOTE, **{target: 3}),
+                # Of a cluster that answered nobody, nobody was seen either.
+                dataclasses.replace(proof(Leg.MESHED_LOCAL, **everywhere), identity=WHO * (target == "west")),
+                proof(Leg.MESHED_REMOTE, **{target: 3}),
+            ),
+        )
+        for target in ("west", "east")
+    ]
+    sidecar = {"error": "pod probe-1 has no sidecar", "remedy": "is istiod ready?"}
+    about: dict[str, Any] = {
+        "cluster": "west", "error": None, "remedy": None, "nodes": [], "left": None, "sidecars": sidecar
+    }  # fmt: skip
+    body = {"clusters": [about], "cells": [each.to_json() for each in cells], "not_covered": []}
+
+    lines = render.text(json.loads(json.dumps(body)), width=120).splitlines()
+
+    began = lines.index("FROM  CALLER   BACKENDS    ANSWERED BY      SEEN AS")
+    assert [line.split() for line in lines[began + 1 : began + 5]] == [
+        ["west", "plain", "everywhere", "east", "9,", "west", "11", "-"],
+        ["west", "sidecar", "everywhere", "east", "9,", "west", "11", WHO],
+        ["west", "plain", "only", "east", "east", "3", "-"],
+        ["west", "sidecar", "only", "east", "east", "3", WHO],
+    ]
+    assert "west, probes with a sidecar: pod probe-1 has no sidecar" in lines
+    assert "  → is istiod ready?" in lines

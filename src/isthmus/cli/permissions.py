@@ -15,6 +15,7 @@ import typer
 from isthmus.cli import output
 from isthmus.mesh.trust import leaves
 from isthmus.model import errors
+from isthmus.rollout.connect.proof import objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +36,7 @@ class Scope(StrEnum):
     KUBE = "kube-system"
     ISTIO = "istio-system"
     PROBE = "isthmus-probe"
+    MESHED = "isthmus-probe-mesh"
     APP = "the App's namespace"
 
 
@@ -337,24 +339,21 @@ RIGHTS = (
         group="",
         resources=("namespaces",),
         verbs=("get",),
-        names=(Scope.PROBE.value,),
-        why="to see that the namespace of the probes is there, which is yours to make then",
+        names=(Scope.PROBE.value, Scope.MESHED.value),
+        why="to see that the namespaces of the probes are there, which are yours to make then",
     ),
-    Right(
-        needed_by=PROVING,
-        scope=Scope.PROBE,
-        group="apps",
-        resources=("deployments",),
-        verbs=KEEP,
-        why="to start the pods that ask and answer, and to take them away",
-    ),
-    Right(
-        needed_by=PROVING,
-        scope=Scope.PROBE,
-        group="",
-        resources=("services",),
-        verbs=KEEP,
-        why="to make the global Services that are asked by name",
+    *(
+        Right(needed_by=PROVING, scope=scope, group=group, resources=(resource,), verbs=verbs, why=why + more)
+        for scope, more in ((Scope.PROBE, ""), (Scope.MESHED, "; where the Fleet has Istio"))
+        for group, resource, verbs, why in (
+            ("apps", "deployments", KEEP, "to start the pods that ask and answer, and to take them away"),
+            ("", "services", KEEP, "to make the global Services that are asked by name"),
+            ("", "pods", ("get", "list"), "to wait for the pods, and to say what holds them up"),
+            (
+                *("", "pods/exec", ("get", "create")),
+                "to ask from inside a pod (a websocket takes both since Kubernetes 1.35)",
+            ),
+        )
     ),
     Right(
         needed_by=PROVING,
@@ -367,18 +366,18 @@ RIGHTS = (
     Right(
         needed_by=PROVING,
         scope=Scope.PROBE,
-        group="",
-        resources=("pods",),
-        verbs=("get", "list"),
-        why="to wait for the pods, and to say what holds them up",
+        group="multicluster.x-k8s.io",
+        resources=("serviceexports",),
+        verbs=KEEP,
+        why="to export a Service and ask it by its name in the clusterset; where the Fleet has one",
     ),
     Right(
         needed_by=PROVING,
-        scope=Scope.PROBE,
+        scope=Scope.MESHED,
         group="",
-        resources=("pods/exec",),
-        verbs=("get", "create"),
-        why="to ask from inside a pod (a websocket takes both since Kubernetes 1.35)",
+        resources=("serviceaccounts",),
+        verbs=KEEP,
+        why="to give each cluster's pods an identity of their own; where the Fleet has Istio",
     ),
     Right(
         needed_by=LOOKING | DIAGNOSING,
@@ -495,6 +494,10 @@ RIGHTS = (
     ),
 )
 
+MESHED = (
+    "where the Fleet has Istio; without istio-cni sidecars begin with NET_ADMIN, which needs `privileged`"
+)
+
 BOUND_TO_ADMIN = PLANNING
 """Verbs that dry-run or write what a chart holds: the built-in role `admin`, in the App's namespace alone."""
 
@@ -565,6 +568,10 @@ def build(
         chosen = [right for right in rights if right.scope is scope]
         if chosen and scope in {Scope.SYSTEM, Scope.APP, Scope.PROBE}:
             yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": where}}, []
+        if chosen and scope is Scope.MESHED:
+            labels = dict(objects.LABELS[objects.Space.MESHED])
+            metadata = {"name": where, "labels": labels}
+            yield {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, [MESHED]
         if chosen:
             role = {**_head("Role", title, where), "rules": [right.to_rule() for right in chosen]}
             yield role, [right.why for right in chosen]

@@ -18,8 +18,7 @@ from isthmus.cli import border, connecting, output, running
 from isthmus.model import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
+    from isthmus.cli import proving
     from isthmus.engine.connect import verify as engine
     from isthmus.rollout.connect.proof import judge, objects, questions
 
@@ -57,7 +56,8 @@ def verify(
 ) -> None:
     """Prove from pods in every cluster that they reach every other one, by IP and by name.
 
-    Two pods and a few Services are made in namespace isthmus-probe of each cluster, and removed at the end.
+    Two pods and a few Services are made in namespace isthmus-probe of each cluster, where Istio is on also in
+    isthmus-probe-mesh with sidecars, and removed at the end.
 
     Examples:
         isthmus connect verify -f shop
@@ -66,50 +66,65 @@ def verify(
         isthmus connect verify -f shop --image registry.example/probe:v1
     """
     with connecting.told():
-        place = connecting.find(folder, form)
-        ways = _Ways(image=image, stream=throughput, keep=keep, dry_run=dry_run, form=form)
-        code = _until_interrupted(_run(place, only, ways))
-    raise typer.Exit(code)
-
-
-def _until_interrupted(work: Coroutine[Any, Any, errors.Exit]) -> int:
-    """Run to the end; Ctrl-C ends the questions, and what was made is taken away before this returns."""
-    try:
-        return int(asyncio.run(work))
-    except KeyboardInterrupt:
-        typer.echo("interrupted: the probes are taken away; what could not be is named above", err=True)
-        return border.INTERRUPTED
+        run = _prepared(folder, only, image, throughput, form)
+        if dry_run:
+            _show_dry(run.wanted, run.asked, form)
+            raise typer.Exit(int(errors.Exit.DONE))
+        found = _until_interrupted(run, keep=keep, form=form)
+    _show(body(run.place.fleet.name, run.wanted, found, run.uncovered), form)
+    raise typer.Exit(int(found.exit))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Ways:
-    """How the verb runs."""
+class _Run:
+    """What a run is about: the Fleet, the probes, and what they are asked."""
 
-    image: str
-    stream: float
-    keep: bool
-    dry_run: bool
-    form: output.Output
+    place: connecting.Place
+    wanted: objects.Probes
+    asked: tuple[questions.Question, ...]
+    uncovered: tuple[tuple[str, str], ...]
 
 
-async def _run(place: connecting.Place, only: str | None, ways: _Ways) -> errors.Exit:
-    from isthmus.cli import connection
-    from isthmus.engine.connect import verify as engine
+def _prepared(folder: Path, only: str | None, image: str, stream: float, form: output.Output) -> _Run:
+    from isthmus.mesh import settings
     from isthmus.rollout.connect.proof import objects, questions
 
+    place = connecting.find(folder, form)
     clusters = place.about.pick(only) or place.about.clusters
     wanted = objects.Probes(
-        run=secrets.token_hex(4), image=ways.image or objects.IMAGE, clusters=tuple(clusters)
+        run=secrets.token_hex(4),
+        image=image or objects.IMAGE,
+        clusters=tuple(clusters),
+        meshed=tuple(questions.mesh(place.fleet, clusters).domains),
+        exports=settings.has_clusterset(place.fleet),
     )
-    asked = questions.of(place.made, clusters, stream=ways.stream)
-    if ways.dry_run:
-        _show_dry(wanted, asked, ways.form)
-        return errors.Exit.DONE
-    pairs = [(each.name, each.context) for each in place.fleet.clusters if each.name in clusters]
+    asked = questions.of(place.made, clusters, stream=stream)
+    return _Run(place=place, wanted=wanted, asked=asked, uncovered=questions.uncovered(asked))
+
+
+def _until_interrupted(run: _Run, *, keep: bool, form: output.Output) -> engine.Report:
+    """Run to the end; Ctrl-C ends the questions, and what was made is taken away before this returns.
+
+    The view ends last, so that it tells of the probes that go, and leaves the terminal as it was.
+    """
+    from isthmus.cli import proving
+
+    try:
+        with proving.shown(form, run.wanted.clusters, run.asked) as ears:
+            return asyncio.run(_verify(run, ears, keep=keep))
+    except KeyboardInterrupt:
+        typer.echo("interrupted: the probes are taken away; what could not be is named above", err=True)
+        raise SystemExit(border.INTERRUPTED) from None  # the border would say that what was done stays
+
+
+async def _verify(run: _Run, ears: proving.Ears, *, keep: bool) -> engine.Report:
+    from isthmus.cli import connection
+    from isthmus.engine.connect import verify as engine
+
+    known = run.place.fleet.clusters
+    pairs = [(each.name, each.context) for each in known if each.name in run.wanted.clusters]
     async with connection.opened(pairs, with_helm=False) as world:
-        found = await engine.verify(world, wanted, asked, say=_say(ways.form), keep=ways.keep)
-    _show(body(place.fleet.name, wanted, found, questions.uncovered(asked)), ways.form)
-    return found.exit
+        return await engine.verify(world, run.wanted, run.asked, say=ears.say, hear=ears.hear, keep=keep)
 
 
 def body(
@@ -124,6 +139,7 @@ def body(
                 "cluster": name,
                 **_trouble(found.absent.get(name)),
                 "nodes": list(found.pairs[name].nodes) if name in found.pairs else [],
+                "sidecars": _trouble(found.unmeshed.get(name)) if name in wanted.meshed else None,
                 "left": found.left.get(name),
             }
             for name in wanted.clusters
@@ -139,16 +155,6 @@ def _trouble(found: errors.IsthmusError | None) -> dict[str, str | None]:
         return {"error": None, "remedy": None}
     remedy = found.remedy.replace("isthmus permissions deploy", "isthmus permissions connect verify")
     return {"error": found.brief, "remedy": remedy or None}
-
-
-def _say(form: output.Output) -> Callable[[str, str], None]:
-    """Return what tells a person how it goes, on standard error."""
-
-    def say(cluster: str, words: str) -> None:
-        if form is output.Output.TEXT:
-            typer.echo(f"{cluster}: {words}", err=True)
-
-    return say
 
 
 def _show(found: dict[str, Any], form: output.Output) -> None:

@@ -22,6 +22,12 @@ class Mark(StrEnum):
     BAD = "bad"
 
 
+def elapsed(seconds: float) -> str:
+    """Return a time in seconds as text."""
+    whole = int(seconds)
+    return f"{whole}s" if whole < 60 else f"{whole // 60}m{whole % 60:02}s"
+
+
 _ENDS = {"done": Mark.GOOD, "failed": Mark.BAD, "skipped": Mark.BAD}
 
 
@@ -46,8 +52,7 @@ class Row:
         """Return how long the cluster has been at work, as text."""
         if self.since is None:
             return ""
-        seconds = int((self.until if self.until is not None else now) - self.since)
-        return f"{seconds}s" if seconds < 60 else f"{seconds // 60}m{seconds % 60:02}s"
+        return elapsed((self.until if self.until is not None else now) - self.since)
 
     def heard(self, event: operation.Event, now: float) -> Row:
         """Return the row after an event of its cluster; a new step after an end starts the time anew."""

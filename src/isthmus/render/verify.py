@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 State = judge.State
 Json = dict[str, Any]
 
+SIDECARS = frozenset({"meshed-local", "meshed-remote", "plain-refused"})
+EVERYWHERE = "everywhere"
+CALLERS = {
+    questions.Leg.SERVICE_LOCAL: ("plain", ""),
+    questions.Leg.SERVICE_REMOTE: ("plain", "only"),
+    questions.Leg.MESHED_LOCAL: ("sidecar", ""),
+    questions.Leg.MESHED_REMOTE: ("sidecar", "only"),
+}
+"""The legs that ask a Service by name: who calls, and where its backends are, if not everywhere."""
 WORDS = {State.OK: "ok", State.NOT_PROVED: "not proved", State.FAILED: "FAILED"}
 
 
@@ -24,8 +33,8 @@ def plain(text: str, _: State) -> str:
 def text(
     body: Mapping[str, Any], *, paint: Callable[[str, State], str] = plain, width: int = table.WIDTH
 ) -> str:
-    """Return the matrix, what is not ok, the figures, and what no leg covers."""
-    lines = [*_matrix(body, paint), *_wrong(body, width), *_figures(body), ""]
+    """Return the matrix, what is not ok, who answered whom, the figures, and what no leg covers."""
+    lines = [*_matrix(body, paint), *_wrong(body, width), *_callers(body, width), *_figures(body), ""]
     lines += table.wrapped(
         f"Not covered: {'; '.join(each['why'] for each in body['not_covered'])}.", width=width
     )
@@ -76,12 +85,60 @@ def _wrong(body: Mapping[str, Any], width: int) -> Iterator[str]:
             for each in wrong
         ]
         yield from table.columns(rows, width=width)
+        for remedy in dict.fromkeys(each["remedy"] for each in wrong if each["remedy"]):
+            yield from table.wrapped(f"→ {remedy}", indent="  ", width=width)
     for each in body["clusters"]:
-        if each["error"] or each["left"]:
-            yield ""
-            yield from table.wrapped(f"{each['cluster']}: {each['error'] or each['left']}", width=width)
-            if each["remedy"]:
-                yield from table.wrapped(f"→ {each['remedy']}", indent="  ", width=width)
+        yield from _absent(each["cluster"], each["error"] or each["left"], each["remedy"], width)
+        if each["sidecars"] is not None:
+            found = each["sidecars"]
+            if each["error"]:
+                continue
+            yield from _absent(
+                f"{each['cluster']}, probes with a sidecar", found["error"], found["remedy"], width
+            )
+
+
+def _absent(what: str, why: str | None, remedy: str | None, width: int) -> Iterator[str]:
+    """Yield why there are no probes, or why some are left; a cluster that is silent is told once."""
+    if why:
+        yield ""
+        yield from table.wrapped(f"{what}: {why}", width=width)
+        if remedy:
+            yield from table.wrapped(f"→ {remedy}", indent="  ", width=width)
+
+
+def _callers(body: Mapping[str, Any], width: int) -> Iterator[str]:
+    """Yield who answered each caller by name, plain and with a sidecar, with local backends and without.
+
+    They are told where sidecars were asked about: without them the matrix says it all.
+    """
+    asked = any(each["leg"] in SIDECARS for cell in body["cells"] for each in cell["proofs"])
+    found: dict[tuple[str, str, str, str], dict[str, None]] = {}
+    for row, identity in (each for cell in body["cells"] if asked for each in _called(cell)):
+        found.setdefault(row, {}).update(dict.fromkeys([identity] if identity else []))
+    if found:
+        order = list(dict.fromkeys(row[0] for row in found))
+        rows = [
+            (*row, ", ".join(found[row]) or "-")
+            for row in sorted(
+                found, key=lambda row: (order.index(row[0]), row[2] != EVERYWHERE, row[2], row[1])
+            )
+        ]
+        yield ""
+        yield from table.columns(rows, ("FROM", "CALLER", "BACKENDS", "ANSWERED BY", "SEEN AS"), width=width)
+
+
+def _called(cell: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str, str, str], str | None]]:
+    """Yield caller and answers of each leg that asks by name, and whom the other side saw."""
+    for each in cell["proofs"]:
+        caller, place = CALLERS.get(questions.Leg(each["leg"]), ("", ""))
+        if not caller or (place and cell["from"] == cell["to"]):
+            continue
+        if State(each["state"]) is State.NOT_PROVED and not each["answered_by"]:
+            continue  # nobody was asked
+        backends = f"{place} {cell['to']}" if place else EVERYWHERE
+        by = ", ".join(f"{name} {count}" for name, count in each["answered_by"].items())
+        yield (cell["from"], caller, backends, by or "nobody"), each["identity"]
 
 
 def _figures(body: Mapping[str, Any]) -> Iterator[str]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Final
 
+from isthmus.mesh import corefile
 from isthmus.model import errors
-from isthmus.rollout.connect.proof import answers, judge, objects, questions
+from isthmus.rollout.connect.proof import answers, judge, objects, questions, sidecars
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from isthmus.engine.connect import probes
 
 Leg = questions.Leg
+Space = questions.Space
 Proofs = dict[str, judge.Proof]
 
 TIMEOUT: Final = 2.0
@@ -46,22 +48,24 @@ class Asker:
     pairs: Mapping[str, probes.Pair]
     clock: clocks.Clock
     patience: Patience
+    meshed: Mapping[str, probes.Pair] = dataclasses.field(default_factory=dict)
+    """Those with a sidecar."""
 
     async def ask(self, question: questions.Question) -> Proofs:
         """Ask until the answers prove it, or patience ends."""
         end = self.clock.monotonic() + self.patience.seconds
         while True:
             found = await _WAYS[question.leg](self, question)
-            if _is_whole(found) or self.clock.monotonic() >= end:
+            if _is_whole(found) or not question.is_strict or self.clock.monotonic() >= end:
                 return found
             await self.clock.sleep(self.patience.pause)
 
     async def probe(
-        self, source: str, *words: str, tries: int, seconds: float = TIMEOUT
+        self, source: str, *words: str, tries: int, seconds: float = TIMEOUT, space: Space = Space.PLAIN
     ) -> tuple[answers.Try, ...]:
         """Run the probe in the cluster that asks, and return its tries."""
         command = ("probe", words[0], f"-timeout={seconds:g}s", f"-count={tries}", *words[1:])
-        done = await self._run(source, command, tries * seconds)
+        done = await self._run(source, command, tries * seconds, space)
         try:
             found = answers.read(done.stdout.decode(errors="replace"))
         except ValueError as error:
@@ -79,18 +83,23 @@ class Asker:
         except ValueError as error:
             raise self._strange(source, done.stderr or done.stdout) from error
 
-    async def _run(self, source: str, command: Sequence[str], seconds: float) -> commands.Done:
+    async def _run(
+        self, source: str, command: Sequence[str], seconds: float, space: Space = Space.PLAIN
+    ) -> commands.Done:
         return await self.servers[source].run(
-            objects.NAMESPACE,
-            self.pairs[source].asking.name,
+            space,
+            self._in(space)[source].asking.name,
             command,
             container=objects.NAME,
             seconds=seconds + SPARE,
         )
 
-    def host(self, target: str) -> str:
+    def _in(self, space: Space) -> Mapping[str, probes.Pair]:
+        return self.pairs if space is Space.PLAIN else self.meshed
+
+    def host(self, target: str, space: Space = Space.PLAIN) -> str:
         """Return the address of the pod that answers, as URLs and sockets take it."""
-        address = self.pairs[target].answering.address
+        address = self._in(space)[target].answering.address
         return f"[{address}]" if ":" in address else address
 
     def _strange(self, source: str, output: bytes) -> errors.ToolError:
@@ -120,15 +129,55 @@ async def _remote(asker: Asker, question: questions.Question) -> Proofs:
     return judge.reached(question, await asker.probe(question.source, "http", url, tries=question.tries))
 
 
+async def _named(asker: Asker, question: questions.Question) -> Proofs:
+    missing = [one for one in (question.source, question.target) if not asker.pairs[one].exports]
+    if missing:
+        return judge.unexported(question, missing[0])
+    url = (
+        f"http://{questions.exported(question.target)}.{Space.PLAIN}.svc.{corefile.DOMAIN}:{questions.HTTP}/"
+    )
+    return judge.named(question, await asker.probe(question.source, "http", url, tries=question.tries))
+
+
 async def _shared(asker: Asker, question: questions.Question) -> Proofs:
+    return await _often(asker, question, Space.PLAIN, judge.shared)
+
+
+async def _meshed_local(asker: Asker, question: questions.Question) -> Proofs:
+    return await _often(asker, question, Space.MESHED, sidecars.local)
+
+
+async def _often(
+    asker: Asker,
+    question: questions.Question,
+    space: Space,
+    judged: Callable[[questions.Question, Sequence[answers.Try]], Proofs],
+) -> Proofs:
     """Ask until each cluster has answered, chance is ruled out, or patience ends; all tries count."""
     end, tries = asker.clock.monotonic() + asker.patience.seconds, list[answers.Try]()
+    url = _url(questions.SERVICE, space)
     while True:
         count = min(questions.MOST, question.tries - len(tries))
-        tries += await asker.probe(question.source, "http", _url(questions.SERVICE), tries=count)
-        found = judge.shared(question, tries)
+        tries += await asker.probe(question.source, "http", url, tries=count, space=space)
+        found = judged(question, tries)
         if _is_whole(found) or len(tries) >= question.tries or asker.clock.monotonic() >= end:
             return found
+
+
+async def _meshed_remote(asker: Asker, question: questions.Question) -> Proofs:
+    return sidecars.remote(question, await _from_sidecar(asker, question))
+
+
+async def _refused(asker: Asker, question: questions.Question) -> Proofs:
+    """Ask a pod with a sidecar from one without, and from one with: only then is a refusal one."""
+    url = f"http://{asker.host(question.target, Space.MESHED)}:{questions.HTTP}/"
+    plain = await asker.probe(question.source, "http", url, tries=question.tries)
+    return sidecars.refused(question, plain, await _from_sidecar(asker, question))
+
+
+async def _from_sidecar(asker: Asker, question: questions.Question) -> tuple[answers.Try, ...]:
+    url = _url(questions.name_of(question.target), Space.MESHED)
+    return await asker.probe(question.source, "http", url, tries=question.tries, space=Space.MESHED)
 
 
 async def _latency(asker: Asker, question: questions.Question) -> Proofs:
@@ -220,9 +269,9 @@ async def before(asker: Asker, question: questions.Question) -> tuple[answers.Tr
     return await asker.probe(question.source, "tcp", "-size=1", target, tries=questions.SEVERAL)
 
 
-def _url(service: str) -> str:
+def _url(service: str, space: Space = Space.PLAIN) -> str:
     """Return the address of a Service by name; the resolver adds the cluster's domain."""
-    return f"http://{service}.{objects.NAMESPACE}.svc:{questions.HTTP}/"
+    return f"http://{service}.{space}.svc:{questions.HTTP}/"
 
 
 def _is_whole(found: Proofs) -> bool:
@@ -234,6 +283,10 @@ _WAYS: Final[dict[Leg, Callable[[Asker, questions.Question], Awaitable[Proofs]]]
     Leg.POD_UDP: _udp,
     Leg.SERVICE_LOCAL: _shared,
     Leg.SERVICE_REMOTE: _remote,
+    Leg.NAME: _named,
+    Leg.MESHED_LOCAL: _meshed_local,
+    Leg.MESHED_REMOTE: _meshed_remote,
+    Leg.PLAIN_REFUSED: _refused,
     Leg.LATENCY: _latency,
     Leg.PACKET: _packet,
     Leg.THROUGHPUT: _throughput,

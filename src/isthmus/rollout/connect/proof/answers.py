@@ -5,11 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+MOST = 300
+"""Characters of what an error page says, at most."""
+_BETWEEN = r'{}(?=(?:[^"]*"[^"]*")*[^"]*$)'
+"""A character outside of quotes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,12 +38,16 @@ class Stream:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Try:
-    """One try: the cluster that answered, the bytes it saw (over UDP), milliseconds, or an error."""
+    """One try: the cluster that answered, the bytes it saw (over UDP), milliseconds, or an error.
+
+    `caller` is whom the other side saw, a SPIFFE id; empty where nobody told it.
+    """
 
     answer: str = ""
     size: int | None = None
     millis: float = 0.0
     error: str = ""
+    caller: str = ""
 
     @property
     def is_answered(self) -> bool:
@@ -69,6 +80,11 @@ def counts(tries: Sequence[Try]) -> dict[str, int]:
     return dict(sorted(Counter(each.answer for each in tries if each.is_answered).items()))
 
 
+def callers(tries: Sequence[Try]) -> dict[str, int]:
+    """Return how often the other side saw which caller, the most frequent first; "" is nobody."""
+    return dict(Counter(each.caller for each in tries if each.is_answered).most_common())
+
+
 def why(tries: Sequence[Try]) -> str:
     """Return the error that came most often."""
     said = Counter(each.error for each in tries if each.error)
@@ -89,10 +105,26 @@ def _read(line: str) -> Try:
     error = str(found.get("error") or "")
     status = found.get("status")
     if not error and status is not None and status != 200:
-        error = f"HTTP {status}"
+        said = str(found.get("answer") or "")[:MOST]
+        return Try(
+            millis=float(found["millis"]), error=f"HTTP {status}: {said}" if said else f"HTTP {status}"
+        )
     return Try(
         answer=name,
         size=int(size) if size else None,
         millis=float(found["millis"]),
         error=error,
+        caller=_caller(str(found.get("identity") or "")),
     )
+
+
+def _caller(header: str) -> str:
+    """Return the client of the last hop in X-Forwarded-Client-Cert, by its URI; "" where it showed none.
+
+    Each hop adds an element behind a comma, its fields behind semicolons (Envoy, HTTP headers). What the
+    caller itself has sent stands before what the sidecar adds that was asked, and does not count.
+    """
+    last = re.split(_BETWEEN.format(","), header)[-1]
+    parts = (each.partition("=") for each in re.split(_BETWEEN.format(";"), last))
+    fields = {name: value for name, _, value in parts}
+    return fields.get("URI", "").strip('"')

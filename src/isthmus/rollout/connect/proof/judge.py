@@ -36,7 +36,10 @@ class Proof:
     leg: Leg
     state: State
     why: str = ""
+    remedy: str = ""
     answered_by: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    identity: str = ""
+    """Whom the other side saw, a SPIFFE id; only for callers with a sidecar."""
     figures: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> Json:
@@ -45,7 +48,9 @@ class Proof:
             "leg": self.leg.value,
             "state": self.state.value,
             "why": self.why,
+            "remedy": self.remedy or None,
             "answered_by": dict(self.answered_by),
+            "identity": self.identity or None,
             "figures": dict(self.figures),
         }
 
@@ -83,6 +88,29 @@ def reached(question: questions.Question, tries: Sequence[answers.Try]) -> dict[
     if not seen:
         return _failed(question, answers.why(tries), seen)
     return {question.target: Proof(leg=question.leg, state=State.OK, answered_by=seen)}
+
+
+def named(question: questions.Question, tries: Sequence[answers.Try]) -> dict[str, Proof]:
+    """Judge a Service that one cluster exports, asked by its name in the clusterset."""
+    found = reached(question, tries)[question.target]
+    if found.state is State.OK:
+        return {question.target: found}
+    remedy = (
+        f"is ServiceImport {questions.exported(question.target)} in {question.source} (--keep leaves it), "
+        "and does its CoreDNS (1.12.2 or later) answer clusterset.local? isthmus connect up tells it"
+    )
+    return {question.target: dataclasses.replace(found, remedy=remedy)}
+
+
+def unexported(question: questions.Question, cluster: str) -> dict[str, Proof]:
+    """Return that nothing was exported, since a cluster has not the kinds for it."""
+    proof = Proof(
+        leg=question.leg,
+        state=State.NOT_PROVED,
+        why=f"{cluster} has no kind ServiceExport of multicluster.x-k8s.io/v1beta1",
+        remedy="isthmus connect up turns the MCS API of Cilium on, whose operator makes the kinds",
+    )
+    return {question.target: proof}
 
 
 def shared(question: questions.Question, tries: Sequence[answers.Try]) -> dict[str, Proof]:
