@@ -103,7 +103,7 @@ async def _proxies(
         seconds=settle,
         say=lambda text: typer.echo(text, err=True),
     )
-    typer.echo(f"{asked} proxies asked: {what}, and does", err=True)
+    typer.echo(f"{what} ({asked} asked)" if asked else "no proxy runs in these clusters", err=True)
 
 
 async def _draft(

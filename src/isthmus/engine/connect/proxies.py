@@ -55,7 +55,10 @@ async def wait(
     seconds: float,
     say: Callable[[str], None],
 ) -> int:
-    """Wait until no proxy is `behind`, and return how many there are; DeadlineError names those that are."""
+    """Wait until no proxy is `behind`, and return how many there are; DeadlineError names those that are.
+
+    `what` is what has to hold, in words, and `say` is called when something changes while it does not.
+    """
     deadline = world.clock.monotonic() + seconds
     said = ""
     while True:
@@ -65,12 +68,12 @@ async def wait(
             return len(seen)
         if world.clock.monotonic() >= deadline:
             raise errors.DeadlineError(
-                f"after {seconds:g}s {len(left)} of {len(seen)} proxies are not there yet: {what}",
+                f"waited {seconds:g}s until {what}: {len(left)} of {len(seen)} proxies are behind",
                 why=named(left),
                 remedy="restart these pods (kubectl rollout restart), or wait until they renew their "
                 "certificates (half a day, by Istio's defaults); then run the same again: it goes on here",
             )
-        if (now := f"waiting for {len(left)} of {len(seen)} proxies: {what}") != said:
+        if (now := f"waiting until {what}: {len(left)} of {len(seen)} are behind") != said:
             said = now
             say(now)
         await world.clock.sleep(TICK)

@@ -40,11 +40,11 @@ ROOT_SAID: Final = {
     Stage.DROP: "3 of 3: no istiod trusts the old root any more",
 }
 PROXIES_SAID: Final = {
-    Stage.TRUST: "every proxy has to trust the old root and the new one",
-    Stage.ISSUE: "every proxy has to present a certificate below the new root",
-    Stage.DROP: "no proxy may trust the old root",
+    Stage.TRUST: "every proxy trusts the old root and the new one",
+    Stage.ISSUE: "every proxy presents a certificate below the new root",
+    Stage.DROP: "no proxy trusts the old root",
 }
-"""What has to hold of the proxies after an operation, and before the next."""
+"""What has to hold of the proxies after an operation, before the next one or the end."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def remaining(found: Iterable[judge.Certificate], *, old: str, new: str) -> tupl
 def behind(
     stage: Stage, found: Iterable[Proxy], *, old: x509.Certificate, new: x509.Certificate
 ) -> tuple[str, ...]:
-    """Return each proxy of which does not hold what has to after a stage, with the reason."""
+    """Return each proxy that does not hold what it has to after a stage, with the reason."""
     said = ((each, _lacks(stage, each, old, new)) for each in found)
     return tuple(f"{each} {why}" for each, why in said if why)
 
