@@ -31,7 +31,8 @@ def ask_on(mesh: meshes.Mesh, cluster: str, name: str, target: str) -> None:
     host = target.removeprefix("http://").rstrip("/") + ".cluster.local"
     once = {"connectionPool": {"http": {"maxRequestsPerConnection": 1}}}
     spec: Json = {"host": host, "trafficPolicy": once}
-    mesh.lab.api(cluster).create(RULES, {"metadata": {"name": name}, "spec": spec})
+    rule = {"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "spec": spec}
+    mesh.lab.api(cluster).create(RULES, {**rule, "metadata": {"name": name}})
     script = f"while true; do probe http -timeout 3s {target}; sleep 0.2; done"
     mesh.start(cluster, name, command=("sh", "-c", f"probe serve & {script}"))
 
@@ -70,7 +71,7 @@ async def _held(mesh: meshes.Mesh, cluster: str, name: str) -> proxies.Held:
         done = await server.run(
             meshes.SPACE, name, proxies.REQUEST, container=proxies.CONTAINER, seconds=20.0
         )
-    return proxies.parse(json.loads(done.stdout))
+    return proxies.parse(done.stdout.decode())
 
 
 def trusted(mesh: meshes.Mesh, cluster: str) -> dict[str, Sequence[x509.Certificate]]:

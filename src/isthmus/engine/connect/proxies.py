@@ -6,7 +6,6 @@ It changes nothing. A proxy that cannot be asked is named with the reason, and h
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.clients import kinds, kube
@@ -107,10 +106,6 @@ async def _ask(world: worlds.World, server: kube.Cluster, space: str, name: str)
     except errors.IsthmusError as error:
         return world.secrets.clean(error.brief)
     try:
-        answer = json.loads(done.stdout)
-    except ValueError:
-        return done.stderr.decode(errors="replace").strip()[:200] or "it says nothing"
-    try:
-        return proxies.parse(answer)
+        return proxies.parse(done.stdout.decode(errors="replace"))
     except ValueError as error:
         return str(error)

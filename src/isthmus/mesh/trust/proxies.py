@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
@@ -43,9 +44,13 @@ class Held:
         return authorities.key_id(root) in {authorities.key_id(each) for each in self.roots}
 
     def is_below(self, root: x509.Certificate) -> bool:
-        """Say whether what it presents was signed below a root."""
-        above = (*self.chain[1:], root)
-        return all(judges.is_signed_by(low, high) for low, high in zip(self.chain, above, strict=True))
+        """Say whether what it presents was signed below a root; roots may stand at the end of the chain."""
+        for number, each in enumerate(self.chain):
+            if judges.is_signed_by(each, root):
+                return number > 0
+            if not any(judges.is_signed_by(each, above) for above in self.chain[number + 1 : number + 2]):
+                return False
+        return False
 
 
 def runs(pod: Mapping[str, Any]) -> bool:
@@ -56,9 +61,17 @@ def runs(pod: Mapping[str, Any]) -> bool:
     return bool(running) and "deletionTimestamp" not in pod["metadata"]
 
 
-def parse(dump: Any) -> Held:
-    """Return what a proxy holds, from its answer as read from JSON; ValueError where that is none."""
+def parse(text: str) -> Held:
+    """Return what a proxy holds, from its answer; ValueError where that says something else.
+
+    Lines of pilot-agent's own log may stand before the JSON.
+    """
+    lines = text.splitlines()
+    first = next((number for number, line in enumerate(lines) if line.startswith("{")), None)
+    if first is None:
+        raise ValueError(lines[-1][:200] if lines else "it says nothing")
     try:
+        dump = json.loads("\n".join(lines[first:]))
         found = {str(each["name"]): each["secret"] for each in dump.get("configs") or ()}
         own = found.get(CERTIFICATE, {}).get("tls_certificate")
         trusted = found.get(ROOTS, {}).get("validation_context")
@@ -66,7 +79,7 @@ def parse(dump: Any) -> Held:
             raise ValueError("it has no certificate or no root yet")
         chain = _certificates(own["certificate_chain"])
         return Held(chain=tuple(chain), roots=tuple(_certificates(trusted["trusted_ca"])))
-    except (KeyError, TypeError, AttributeError, binascii.Error) as error:
+    except (KeyError, TypeError, AttributeError, binascii.Error, json.JSONDecodeError) as error:
         raise ValueError(f"no list of secrets: {type(error).__name__}") from None
 
 
