@@ -14,7 +14,7 @@ from isthmus.lab.images import charts
 from isthmus.mesh import istiod, readers
 from isthmus.model import errors, plan
 from isthmus.model import fleet as fleets
-from isthmus.rollout.connect import closings, istio, meshstate
+from isthmus.rollout.connect import closings, istio, meshstate, rotation
 from tests.connect import meshes
 
 if TYPE_CHECKING:
@@ -384,6 +384,37 @@ class TestOnServers:
             assert remote_secrets(mesh, name) == []
             ours = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Disthmus"
             assert mesh.get(name, f"{SPACE}/serviceaccounts?{ours}")["items"] == []
+
+    def test_a_new_root_takes_the_place_of_the_old_one_also_after_a_run_that_failed(
+        self, mesh: meshes.Net
+    ) -> None:
+        folder = mesh.folder / "trust" / "istio"
+        mesh.run("up")
+        old = (folder / "ca.crt").read_bytes()
+        mesh.own_cluster["central"] = {
+            "istio": {"values": {"pilot": {"podAnnotations": {"lab.isthmus.dev/ready": "never"}}}}
+        }
+        mesh.write(rollout={"timeout": "12s"})
+
+        failed = mesh.run("rotate", "--istio", "--yes", code=1)
+        refused = mesh.run("up", code=1)
+        mesh.own_cluster.clear()
+        mesh.write(rollout={"timeout": "60s"})
+        done = mesh.run("rotate", "--istio", "--yes")
+
+        assert "2 of 3" not in failed.err
+        assert "isthmus connect rotate --istio brings it to its end" in refused.said
+        assert [line for line in done.err.splitlines() if " of 3: " in line] == list(
+            rotation.ROOT_SAID.values()
+        )
+        new = (folder / "ca.crt").read_bytes()
+        assert new != old
+        assert not (folder / "next").exists()
+        for name in meshes.CLUSTERS:
+            held = mesh.get(name, f"{SECRETS}/cacerts")["data"]
+            assert base64.b64decode(held["root-cert.pem"]) == new
+        assert (mesh.folder / "trust" / "ca.crt").read_bytes() not in {old, new}
+        assert "nothing to do" in mesh.run("up").err
 
 
 def test_a_closing_names_what_it_writes() -> None:

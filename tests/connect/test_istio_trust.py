@@ -78,7 +78,7 @@ SHORT = authority.issue(ROOT, LEAF, random=os.urandom, now=NOW)
     ("secret", "problem"),
     [
         pytest.param(made(OTHER), f"it was signed by another root ({OTHER.key_id[:16]})", id="another root"),
-        (changed("root-cert.pem", OTHER.pem), "its root-cert.pem names another root"),
+        (changed("root-cert.pem", OTHER.pem), "its root-cert.pem names other roots"),
         (changed("ca-key.pem", OTHER.key_pem), "its key is not that of the certificate"),
         (changed("cert-chain.pem", ROOT.pem), "its cert-chain.pem does not begin with the authority itself"),
         (changed("ca-cert.pem", SHORT.certificate), "basicConstraints is not CA with pathlen 0"),
@@ -124,8 +124,8 @@ def test_its_key_is_hidden_and_in_no_repr() -> None:
 
 def test_the_mark_changes_with_root_and_authority_alone() -> None:
     secret = made()
-    kept = intermediate.mark(settle(secret), secret, ROOT.certificate)
+    kept = intermediate.mark(settle(secret), secret, [ROOT.certificate])
 
-    assert kept == intermediate.mark(settle(secret), secret, ROOT.certificate)
-    assert kept != intermediate.mark(settle(None), None, ROOT.certificate)
+    assert kept == intermediate.mark(settle(secret), secret, [ROOT.certificate])
+    assert kept != intermediate.mark(settle(None), None, [ROOT.certificate])
     assert kept.partition(".")[0] == ROOT.key_id[:16]

@@ -84,12 +84,14 @@ class Mesh:
             spec = {"selector": {"app": "server"}, "ports": ports}
             self.lab.api(cluster).create(SERVICES, {"metadata": {"name": "server"}, "spec": spec})
 
-    def start(self, cluster: str, name: str, *, meshed: bool = True) -> str:
+    def start(
+        self, cluster: str, name: str, *, meshed: bool = True, command: Sequence[str] = ("probe", "serve")
+    ) -> str:
         """Start a probe that answers with its cluster, and return its address once it is ready."""
         container = {
             "name": "main",
             "image": catalog.ref("busybox"),
-            "command": ["probe", "serve"],
+            "command": list(command),
             "env": [{"name": "PROBE_NAME", "value": f"{cluster}/{name}"}],
             "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
         }

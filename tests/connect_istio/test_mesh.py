@@ -11,11 +11,18 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.connect_istio import meshes
+from tests.connect_istio import meshes, roots
 from tests.lab_network import nets
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(400)]
 
+GONE = (
+    ("west", "asker"),
+    ("west", "plain"),
+    ("west", "steady"),
+    ("east", "server"),
+    ("east", "open"),
+)
 PAIRS = (("west", "east"), ("east", "west"))
 
 
@@ -120,8 +127,39 @@ def test_the_key_of_the_root_is_in_no_cluster_and_no_key_is_in_a_plan(mesh: mesh
             assert not [each for each in foreign if each in text]
 
 
+@pytest.mark.timeout(700)
+def test_a_new_root_takes_the_place_of_the_old_one_and_no_call_between_clusters_is_lost(
+    mesh: meshes.Mesh, served: str
+) -> None:
+    old = roots.root(mesh)
+    roots.ask_on(mesh, "west", "steady", f"http://server.{meshes.SPACE}.svc/")
+    nets.until(lambda: len(roots.answers(mesh, "west", "steady")) > 10, 60.0)
+    assert roots.held(mesh, "east", "server").is_below(old)
+    begun = len(roots.answers(mesh, "west", "steady"))
+
+    roots.killed(mesh, "2 of 3", "rotate", "--istio", "--yes", "--settle", "200")
+    refused = mesh.run("up", "--yes", code=1)
+    done = mesh.run("rotate", "--istio", "--yes", "--settle", "200")
+
+    said = roots.answers(mesh, "west", "steady")[begun:]
+    new = roots.root(mesh)
+    assert "rotation-unfinished" in refused.err
+    assert [line[:6] for line in done.err.splitlines() if " of 3: " in line] == ["2 of 3", "3 of 3"]
+    assert len(said) > 100
+    assert [each for each in said if each.get("answer") != "east/server"] == []
+    for cluster, name in (("west", "steady"), ("west", "asker"), ("east", "server")):
+        found = roots.held(mesh, cluster, name)
+        assert found.is_below(new)
+        assert list(found.roots) == [new]
+    for cluster in meshes.CLUSTERS:
+        nets.until(lambda each=cluster: roots.trusted(mesh, each)["agents"] == [new], 60.0)  # type: ignore[misc]  # bound now
+        assert roots.trusted(mesh, cluster) == {"agents": [new], "istiod": [new], "webhook": [new]}
+    assert not (mesh.folder / "trust" / "istio" / "next").exists()
+    assert "nothing to do" in mesh.run("up", "--yes").err
+
+
 def test_down_takes_out_all_that_up_has_made(mesh: meshes.Mesh) -> None:
-    for cluster, name in (("west", "asker"), ("west", "plain"), ("east", "server"), ("east", "open")):
+    for cluster, name in GONE:
         mesh.lab.api(cluster).delete(f"{meshes.PODS}/{name}?gracePeriodSeconds=0")
 
     done = mesh.run("down", "--yes")

@@ -149,10 +149,20 @@ def down(
 def rotate(
     folder: Folder = Path(),
     ca: Authority = None,
+    istio: Annotated[
+        bool,
+        typer.Option(
+            "--istio", help="Replace Istio's root, and not the authority of ClusterMesh and Hubble."
+        ),
+    ] = False,
     settle: Annotated[
-        float,
-        typer.Option("--settle", help="Seconds after each wave for kubelets to bring Secrets to pods."),
-    ] = 120.0,
+        float | None,
+        typer.Option(
+            "--settle",
+            help="Seconds after each wave for kubelets to bring Secrets to pods (120); with --istio the "
+            "seconds that proxies have to go over to what istiod says (300).",
+        ),
+    ] = None,
     yes: Yes = False,
     wait: Wait = 0.0,
     form: Form = output.Output.TEXT,
@@ -161,17 +171,22 @@ def rotate(
     """Put a new authority in the place of the mesh's: trust both, issue anew, drop the old one.
 
     Three operations, each shown and confirmed by itself. A run that stops is gone on with by the next.
+    With --istio every proxy is asked before the next operation, and those that are not there yet are named.
 
     Examples:
         isthmus connect rotate -f shop
+        isthmus connect rotate -f shop --istio --yes
     """
-    from isthmus.cli import rotating
+    from isthmus.cli import rerooting, rotating
 
     ways = running.Ways(yes=yes, wait=wait, form=form)
     with connecting.told():
         place = connecting.find(folder)
-        ended = asyncio.run(rotating.rotate(place, ways, ca=ca, settle=settle))
-        running.finish(ended, form)
+        if istio:
+            ran = rerooting.rotate(place, ways, ca=ca, settle=300.0 if settle is None else settle)
+        else:
+            ran = rotating.rotate(place, ways, ca=ca, settle=120.0 if settle is None else settle)
+        running.finish(asyncio.run(ran), form)
 
 
 @app.command()

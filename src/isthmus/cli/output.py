@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -143,3 +143,12 @@ def pick(names: Sequence[str], only: str | None) -> tuple[str, ...]:
             remedy = f"use one of: {fleet.near(each, names)}"
             raise errors.InputError(f"--only names no cluster '{each}'", remedy=remedy)
     return tuple(name for name in names if name in wanted)
+
+
+def refuse(said: Sequence[finding.Finding], form: Output) -> NoReturn:
+    """Print why nothing is done, and leave with 1."""
+    if form is Output.TEXT:
+        print_findings(said)
+    else:
+        emit({"findings": [each.to_json() for each in said]}, form)
+    raise typer.Exit(int(errors.Exit.FAILED))

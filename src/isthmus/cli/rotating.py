@@ -1,29 +1,47 @@
 """How `connect rotate` runs: one authority in the place of another, in three operations one after the other.
 
-A run that stops anywhere is gone on with by the next: what is left is read from the clusters.
+A run that stops anywhere is gone on with by the next: what is left is read from the clusters. That of
+ClusterMesh is here, Istio's root in `rerooting`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import os
 from typing import TYPE_CHECKING
 
 import typer
 
-from isthmus.cli import connecting, output, running
+from isthmus.cli import connecting, keys, output, running
 from isthmus.model import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from isthmus.engine import world as worlds
     from isthmus.engine.connect import draft as drafts
     from isthmus.mesh.trust import authority as authorities
     from isthmus.model import operation
-    from isthmus.model import plan as plans
-    from isthmus.rollout.connect import rotation
+    from isthmus.rollout.connect import rotation, state
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pair:
+    """The present authority and the one that takes its place, and what keeps it when it was made just now."""
+
+    old: authorities.Authority = dataclasses.field(repr=False)
+    new: authorities.Authority = dataclasses.field(repr=False)
+    where: Path
+    keep: keys.Keep | None
+
+    def finish(self) -> None:
+        """Put the new authority where the old one lies, whose key is deleted."""
+        from isthmus.clients import keyfiles
+
+        keyfiles.swap(self.where, self.where / keys.NEXT)
+        typer.echo(f"the new authority lies in {self.where}; the old one's key is deleted", err=True)
 
 
 async def rotate(
@@ -31,74 +49,87 @@ async def rotate(
 ) -> operation.Operation | None:
     """Run what is left of a rotation; return the last operation, None when nothing was left to do."""
     from isthmus.cli import connection
-    from isthmus.clients import keyfiles
     from isthmus.engine import operations
     from isthmus.rollout.connect import istio, rotation
 
-    where = connecting.folder_of(place, ca)
-    old, new, first = _both(place, where)
-    ended = None
+    both = pair(keys.folder_of(place, ca), f"isthmus {place.fleet.name} clustermesh")
+    first, ended = both.keep, None
     if istio.members(place.fleet):
         typer.echo(
-            "this replaces the authority of ClusterMesh and Hubble alone; the root of Istio stays as it is",
+            "this replaces the authority of ClusterMesh and Hubble alone; "
+            "`isthmus connect rotate --istio` replaces the root of Istio",
             err=True,
         )
     async with connection.opened(place.about.voters, with_helm=True) as world:
         await operations.refuse_owned(world, place.about.voters, place.about.namespace, place.about.app)
-        for stage in await _remaining(world, place, old, new):
+        seen = await states(world, place, both)
+        found = [each for one in seen.values() for each in one.certificates]
+        for stage in rotation.remaining(found, old=both.old.key_id, new=both.new.key_id):
             if ways.form is output.Output.TEXT:
                 typer.echo(rotation.SAID[stage], err=True)
-            made = await _draft(world, place, _signing(stage, old, new), settle=settle, stage=stage)
-            ran = await running.start(world, made.draft, ways, show=_shows(made), first=first)
+            made = await _draft(world, place, _signing(stage, both), settle=settle, stage=stage)
+            ran = await run(world, made, ways, first)
             ended, first = ran or ended, None
-            if ran is not None and not _is_whole(ran):
+            if ran is not None and not is_whole(ran):
                 return ran
-    keyfiles.swap(where, where / connecting.NEXT)
-    typer.echo(f"the new authority lies in {where}; the old one's key is deleted", err=True)
+    both.finish()
     return ended
 
 
-def _shows(made: drafts.Connected) -> Callable[[plans.Plan, output.Output], None]:
-    return lambda _, form: connecting.show(made, form)
+async def run(
+    world: worlds.World, made: drafts.Connected, ways: running.Ways, first: keys.Keep | None
+) -> operation.Operation | None:
+    """Show one operation, ask, and run it; None where nothing was left of it."""
+    return await running.start(
+        world, made.draft, ways, show=lambda _, form: connecting.show(made, form), first=first
+    )
 
 
-def _both(
-    place: connecting.Place, where: Path
-) -> tuple[authorities.Authority, authorities.Authority, connecting.Keep | None]:
-    """Return the present authority, the new one, and what keeps that when it was made just now."""
+def pair(where: Path, name: str, *, below: int = 0) -> Pair:
+    """Return the authority in a folder and the one that takes its place, made where there is none yet."""
     from isthmus.clients import keyfiles
     from isthmus.mesh.trust import authority as authorities
 
     now = dt.datetime.now(dt.UTC)
-    old = connecting.read_authority(where, now)
+    old = keys.read_authority(where, now, below=below)
     if old is None:
         raise errors.InputError(
             "there is no authority to take the place of",
             where=str(where),
             remedy="isthmus connect up makes one",
         )
-    new = connecting.read_authority(where / connecting.NEXT, now)
+    new = keys.following(where, now, below=below)
     if new is not None:
-        return old, new, None
-    made = authorities.create(f"isthmus {place.fleet.name} clustermesh", random=os.urandom, now=now)
-    return (
-        old,
-        made,
-        lambda: keyfiles.write(where / connecting.NEXT, certificate=made.pem, key=made.key_pem),
+        return Pair(old=old, new=new, where=where, keep=None)
+    made = authorities.create(name, random=os.urandom, now=now, below=below)
+    return Pair(
+        old=old,
+        new=made,
+        where=where,
+        keep=lambda: keyfiles.write(where / keys.NEXT, certificate=made.pem, key=made.key_pem),
     )
 
 
-async def _remaining(
-    world: worlds.World,
-    place: connecting.Place,
-    old: authorities.Authority,
-    new: authorities.Authority,
-) -> tuple[rotation.Stage, ...]:
+async def states(
+    world: worlds.World, place: connecting.Place, both: Pair, *, is_root: bool = False
+) -> Mapping[str, state.State]:
+    """Return how every cluster stands; UnreachableError where one does not answer."""
     from isthmus.engine.connect import status
-    from isthmus.rollout.connect import rotation
 
-    seen = await status.states(world, place.fleet, roots=[old.certificate, new.certificate], is_stated=True)
-    for one in seen.values():
+    trusted = [both.old.certificate, both.new.certificate]
+    seen = await status.states(
+        world,
+        place.fleet,
+        roots=() if is_root else trusted,
+        is_stated=True,
+        istio_roots=trusted if is_root else (),
+    )
+    _refuse_silent(seen.values())
+    return seen
+
+
+def _refuse_silent(seen: Iterable[state.State]) -> None:
+    for one in seen:
         if one.error:
             raise errors.UnreachableError(
                 "every cluster has to answer while an authority is replaced",
@@ -106,19 +137,17 @@ async def _remaining(
                 why=one.error,
                 remedy="bring it back, or take it out of the Fleet",
             )
-    found = [each for one in seen.values() for each in one.certificates]
-    return rotation.remaining(found, old=old.key_id, new=new.key_id)
 
 
-def _signing(stage: rotation.Stage, old: authorities.Authority, new: authorities.Authority) -> drafts.Signing:
+def _signing(stage: rotation.Stage, both: Pair) -> drafts.Signing:
     from isthmus.engine.connect import draft as drafts
     from isthmus.rollout.connect import rotation
 
     if stage is rotation.Stage.TRUST:
-        return drafts.Signing(authority=old, also=(new.certificate,))
-    also = (old.certificate,) if stage is rotation.Stage.ISSUE else ()
+        return drafts.Signing(authority=both.old, also=(both.new.certificate,))
+    also = (both.old.certificate,) if stage is rotation.Stage.ISSUE else ()
     # The certificates that stand were signed by both while the stages go on: neither is a stranger.
-    return drafts.Signing(authority=new, also=also)
+    return drafts.Signing(authority=both.new, also=also)
 
 
 async def _draft(
@@ -136,6 +165,6 @@ async def _draft(
     return await drafts.up(world, place.made, folder=place.folder, signing=signing, settle=waits)
 
 
-def _is_whole(ran: operation.Operation) -> bool:
+def is_whole(ran: operation.Operation) -> bool:
     """Say whether every cluster has it: with one left behind the next stage would cut it off."""
     return str(ran.outcome) == "succeeded" and all(str(run.state) == "done" for run in ran.runs)

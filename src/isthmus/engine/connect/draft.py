@@ -53,6 +53,8 @@ class Signing:
     also: tuple[x509.Certificate, ...] = ()
     root: authorities.Authority | None = None
     """Istio's; without it Istio is left as it is."""
+    also_roots: tuple[x509.Certificate, ...] = ()
+    """Whom else every istiod trusts meanwhile."""
 
     @property
     def trusts(self) -> tuple[str, ...]:
@@ -113,7 +115,15 @@ async def up(
     connected = Connected(draft=_with(draft, said), values=tuple(values), trust=trust)
     if signing.root is None or not istio.members(known):
         return connected
-    more = await istios.up(world, known, folder=folder, root=signing.root, chosen=tuple(chosen), adopt=adopt)
+    more = await istios.up(
+        world,
+        known,
+        folder=folder,
+        root=signing.root,
+        also=signing.also_roots,
+        chosen=tuple(chosen),
+        adopt=adopt,
+    )
     return _beside_istio(connected, more)
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
+    from cryptography import x509
+
     from isthmus.mesh.trust import authority as authorities
     from isthmus.model import fleet
     from isthmus.model import plan as plans
@@ -74,9 +76,13 @@ async def up(
     folder: Path,
     root: authorities.Authority,
     chosen: Collection[str],
+    also: Sequence[x509.Certificate] = (),
     adopt: bool = False,
 ) -> Drafted:
-    """Draft what brings the clusters that are chosen to the Fleet's Istio."""
+    """Draft what brings the clusters that are chosen to the Fleet's Istio.
+
+    `also` are further roots that everybody is to trust, while one takes the place of another.
+    """
     if any(each.severity is finding.Severity.ERROR for each in istio.findings(known)):
         return Drafted(findings=tuple(istio.findings(known)))
     seen = await look(world, known)
@@ -84,11 +90,17 @@ async def up(
     now = world.clock.now()
     trust = {
         name: intermediate.settle(
-            intermediate.name(known.name, name), seen[name].cacerts, root=root, random=os.urandom, now=now
+            intermediate.name(known.name, name),
+            seen[name].cacerts,
+            root=root,
+            also=also,
+            random=os.urandom,
+            now=now,
         )
         for name in names
     }
-    marks = {name: intermediate.mark(trust[name], seen[name].cacerts, root.certificate) for name in names}
+    roots = (root.certificate, *also)
+    marks = {name: intermediate.mark(trust[name], seen[name].cacerts, roots) for name in names}
     made, values = list[drafts.Draft](), list[changes.ValueChange]()
     addresses = {name: gateways.of(known, name, seen) for name in names}
     for release in istio.releases_of(known):

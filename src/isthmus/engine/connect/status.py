@@ -48,14 +48,14 @@ async def states(
     *,
     roots: Sequence[x509.Certificate],
     is_stated: bool,
-    istio_root: x509.Certificate | None = None,
+    istio_roots: Sequence[x509.Certificate] = (),
 ) -> dict[str, state.State]:
     """Return how each cluster stands; a Fleet that is not `is_stated` was made up from contexts alone."""
     seen, meshes = await asyncio.gather(look.look(world, known), istios.look(world, known))
 
     async def one(name: str) -> state.State:
         found = await _state(world, known, name, seen, roots=roots, is_stated=is_stated)
-        return await _with_istio(world, known, found, meshes[name], istio_root)
+        return await _with_istio(world, known, found, meshes[name], istio_roots)
 
     found = await worlds.each(tuple(seen), one)
     return {
@@ -87,7 +87,7 @@ async def _with_istio(
     known: fleets.Fleet,
     found: state.State,
     seen: istio.Facts,
-    root: x509.Certificate | None,
+    roots: Sequence[x509.Certificate],
 ) -> state.State:
     """Return the state with that of Istio, where there is any."""
     if found.error or seen.error or not (seen.deployment or seen.releases or seen.cacerts):
@@ -96,7 +96,7 @@ async def _with_istio(
     said = await _told(world, name) if seen.deployment is not None else istiod.Told()
     is_member = any(each.name == name for each in istio.members(known))
     wanted = intermediate.name(known.name, name) if is_member else ""
-    own = intermediate.judge(wanted, seen.cacerts, root=root, now=world.clock.now())
+    own = intermediate.judge(wanted, seen.cacerts, roots=roots, now=world.clock.now())
     return dataclasses.replace(
         found,
         istio=state.Istio(

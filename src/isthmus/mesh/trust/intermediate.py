@@ -20,13 +20,14 @@ from isthmus.mesh.trust import secrets
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Json = dict[str, Any]
 
 SECRET: Final = "cacerts"  # noqa: S105 - its name
 NAMESPACE: Final = "istio-system"
 CERTIFICATE, KEY, ROOT, CHAIN = "ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"
+OTHER_ROOTS: Final = "its root-cert.pem names other roots"
 PURPOSES: Final = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
@@ -42,12 +43,18 @@ def settle(
     root: authorities.Authority,
     random: authorities.Random,
     now: dt.datetime,
+    also: Sequence[x509.Certificate] = (),
 ) -> secrets.Trust:
-    """Judge the Secret of a cluster, and issue its authority anew when it does not do."""
-    found = judge(wanted, secret, root=root.certificate, now=now)
+    """Judge the Secret of a cluster, and issue its authority anew when it does not do.
+
+    `also` are further roots that everybody is to trust, while one takes the place of another.
+    """
+    roots = (root.certificate, *also)
+    found = judge(wanted, secret, roots=roots, now=now, signer=root.certificate)
     if found.is_good:
         return secrets.Trust(certificates=(found,))
-    fresh = body(authorities.delegate(root, wanted, random=random, now=now), root.certificate)
+    issued = _kept(found, secret) or authorities.delegate(root, wanted, random=random, now=now)
+    fresh = body(issued, roots)
     before: tuple[Json, ...] = ()
     if secret is not None:
         before = (secrets.bare(secret),)
@@ -55,12 +62,23 @@ def settle(
     return secrets.Trust(certificates=(found,), objects=(fresh,), before=before)
 
 
-def body(issued: authorities.Issued, root: x509.Certificate) -> Json:
-    """Return the Secret as istiod mounts it."""
+def _kept(found: judges.Certificate, secret: Json | None) -> authorities.Issued | None:
+    """Return the authority that stands there, where only the roots beside it are to change."""
+    if secret is None or found.is_ending or found.problems != (OTHER_ROOTS,):
+        return None
+    return authorities.Issued(_field(secret, CERTIFICATE), _field(secret, KEY))
+
+
+def body(issued: authorities.Issued, roots: Sequence[x509.Certificate]) -> Json:
+    """Return the Secret as istiod mounts it; the root that signed comes first.
+
+    A proxy that gets roots from istiod asks for a new certificate when their text changes (Istio
+    security/pkg/nodeagent/cache/secretcache.go, UpdateConfigTrustBundle), so their order matters.
+    """
     texts = {
         CERTIFICATE: issued.certificate,
         KEY: issued.key,
-        ROOT: root.public_bytes(serialization.Encoding.PEM),
+        ROOT: b"".join(root.public_bytes(serialization.Encoding.PEM) for root in roots),
         CHAIN: issued.certificate,
     }
     return {
@@ -73,20 +91,29 @@ def body(issued: authorities.Issued, root: x509.Certificate) -> Json:
 
 
 def judge(
-    wanted: str, secret: Mapping[str, Any] | None, *, root: x509.Certificate | None, now: dt.datetime
+    wanted: str,
+    secret: Mapping[str, Any] | None,
+    *,
+    roots: Sequence[x509.Certificate],
+    now: dt.datetime,
+    signer: x509.Certificate | None = None,
 ) -> judges.Certificate:
-    """Return what stands in the Secret; without a `root` it is held to the one beside it."""
+    """Return what stands in the Secret; `roots` are those that the mesh trusts.
+
+    With `signer` it has to be signed by that one, else by any of them. Without roots it is held to those
+    beside it.
+    """
     if secret is None:
         return judges.Certificate(secret=SECRET, problems=(judges.ABSENT,))
     try:
         found, problems, beside = _read(secret)
     except (KeyError, ValueError, TypeError, binascii.Error):
         return judges.Certificate(secret=SECRET, problems=("it holds no authority that can be read",))
-    trusted = [root] if root is not None else beside
-    if not any(judges.is_signed_by(found, each) for each in trusted):
+    trusted = list(roots) or beside
+    if not any(judges.is_signed_by(found, each) for each in ([signer] if signer is not None else trusted)):
         problems.append(f"it was signed by another root ({judges.signer_of(found)[:16] or 'unknown'})")
     if {authorities.key_id(each) for each in beside} != {authorities.key_id(each) for each in trusted}:
-        problems.append("its root-cert.pem names another root")
+        problems.append(OTHER_ROOTS)
     if wanted and judges.common_name(found) != wanted:
         problems.append(f"it is made out to '{judges.common_name(found)}' and not to '{wanted}'")
     return judges.Certificate(
@@ -140,10 +167,11 @@ def _field(secret: Mapping[str, Any], field: str) -> bytes:
     return base64.b64decode(dict(secret.get("data") or {})[field], validate=True)
 
 
-def mark(trust: secrets.Trust, secret: Mapping[str, Any] | None, root: x509.Certificate) -> str:
-    """Return which root and authority istiod will have: read at its start, so another one restarts it."""
+def mark(trust: secrets.Trust, secret: Mapping[str, Any] | None, roots: Sequence[x509.Certificate]) -> str:
+    """Return which roots and authority istiod will have: read at its start, so others restart it."""
     will = trust.objects[0] if trust.objects else secret
     own = ""
     if will is not None:
         own = authorities.key_id(x509.load_pem_x509_certificate(_field(will, CERTIFICATE)))
-    return f"{authorities.key_id(root)[:16]}.{own[:16]}"
+    trusts = "+".join(authorities.key_id(each)[:16] for each in roots)
+    return f"{trusts}.{own[:16]}"

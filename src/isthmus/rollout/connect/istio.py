@@ -152,15 +152,21 @@ def _gateway(known: fleet.Fleet, cluster: fleet.Cluster, compiled: Values) -> Va
 
 
 def _istiod(known: fleet.Fleet, cluster: fleet.Cluster, compiled: Values, mark: str) -> Values:
+    """Return the values of istiod beyond the plan's.
+
+    istiod tells agents of new roots, and agents listen: else a proxy learns of a root only when it renews its
+    certificate, half a day later (Istio pilot/pkg/xds/pcds.go; pilot/cmd/pilot-agent/options/options.go).
+    """
     pilot: Values = {
         "cni": {"enabled": False},
-        "env": {"PILOT_REMOTE_CLUSTER_TIMEOUT": TIMEOUT},
+        "env": {"PILOT_REMOTE_CLUSTER_TIMEOUT": TIMEOUT, "ISTIO_MULTIROOT_MESH": "true"},
         "podAnnotations": {system.TRUSTS: mark},
     }
     if istios.needs_host_network(known, cluster):
         # Two of them cannot share the ports of one node, so the old one goes first.
         pilot |= {"rollingMaxSurge": 0, "rollingMaxUnavailable": 1}
-    return apps.merge_values(compiled, {"pilot": pilot})
+    agents: Values = {"defaultConfig": {"proxyMetadata": {"PROXY_CONFIG_XDS_AGENT": "true"}}}
+    return apps.merge_values(compiled, {"pilot": pilot, "meshConfig": agents})
 
 
 def findings(known: fleet.Fleet) -> Iterator[finding.Finding]:

@@ -1,0 +1,191 @@
+"""Where the authorities of a Fleet lie on this machine: read, made on first use, kept, refused.
+
+Keys are read and written here, through `clients`, and handed to the draft; they go nowhere else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+from isthmus.cli import output
+from isthmus.model import errors, finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from isthmus.cli.connecting import Place
+    from isthmus.mesh.trust import authority as authorities
+
+Keep = Callable[[], None]
+NEXT = "next"
+"""The folder inside it that keeps the authority which takes its place, while it does."""
+TRUST = "trust"
+"""The folder beside the Fleet that keeps the authority where no other is named."""
+ROOT = "istio"
+"""The folder inside it that keeps the root of Istio, which has authorities below itself."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Keys:
+    """The authority that signs, and the folder to keep it in when it is new."""
+
+    authority: authorities.Authority = dataclasses.field(repr=False)
+    where: Path
+    is_new: bool
+    what: str = "certificate authority of the mesh"
+    findings: tuple[finding.Finding, ...] = ()
+    root: Keys | None = None
+    """Those of Istio, where the Fleet asks for it."""
+
+    def keep(self) -> None:
+        """Write a new authority down, and say so."""
+        if self.is_new:
+            from isthmus.clients import keyfiles
+
+            keyfiles.write(self.where, certificate=self.authority.pem, key=self.authority.key_pem)
+            typer.echo(
+                f"a new {self.what} lies in {self.where}; keep its key (ca.key) safe: "
+                "whoever has it can join the mesh, and without it nothing can be issued",
+                err=True,
+            )
+        if self.root is not None:
+            self.root.keep()
+
+
+def prepare(place: Place, ca: Path | None, form: output.Output) -> Keys:
+    """Return the authority, read or new, or leave saying what the Fleet lacks."""
+    from isthmus.mesh.trust import authority as authorities
+    from isthmus.rollout.connect import findings
+
+    said = [each for each in findings.of_fleet(place.fleet) if each.severity is finding.Severity.ERROR]
+    if said:
+        output.refuse(said, form)
+    where, now = where_of(place, ca), dt.datetime.now(dt.UTC)
+    found = read_authority(where, now)
+    if found is not None and following(where, now) is not None:
+        output.refuse([_unfinished(where)], form)
+    if following(root_folder(place, ca), now, below=1) is not None:
+        output.refuse([_unfinished(root_folder(place, ca), " --istio")], form)
+    root = _root(place, ca, now)
+    if found is not None:
+        said = [*_open_key(where), *(root.findings if root else ())]
+        return Keys(authority=found, where=where, is_new=False, findings=tuple(said), root=root)
+    name = f"isthmus {place.fleet.name} clustermesh"
+    made = authorities.create(name, random=os.urandom, now=now)
+    said = [_new_key(where), *(root.findings if root else ())]
+    return Keys(authority=made, where=where, is_new=True, findings=tuple(said), root=root)
+
+
+def _root(place: Place, ca: Path | None, now: dt.datetime) -> Keys | None:
+    """Return the root of Istio, read or new; None where the Fleet asks for no Istio."""
+    from isthmus.mesh.trust import authority as authorities
+    from isthmus.rollout.connect import istio
+
+    if not istio.members(place.fleet):
+        return None
+    where = root_folder(place, ca)
+    found = read_authority(where, now, below=1)
+    if found is not None:
+        return Keys(authority=found, where=where, is_new=False, findings=tuple(_open_key(where)))
+    made = authorities.create(root_name(place), random=os.urandom, now=now, below=1)
+    what = "root of Istio"
+    return Keys(authority=made, where=where, is_new=True, what=what, findings=(_new_key(where, what),))
+
+
+def authority_of(place: Place, ca: Path | None, form: output.Output) -> authorities.Authority:
+    """Return the authority of the mesh, which stays while Istio's root is replaced; leave without one."""
+    where, now = where_of(place, ca), dt.datetime.now(dt.UTC)
+    found = read_authority(where, now)
+    if found is None:
+        raise errors.InputError(
+            "there is no authority of the mesh", where=str(where), remedy="isthmus connect up makes one"
+        )
+    if following(where, now) is not None:
+        output.refuse([_unfinished(where)], form)
+    return found
+
+
+def root_name(place: Place) -> str:
+    """Return whom a root of Istio is made out to."""
+    return f"isthmus {place.fleet.name} istio root"
+
+
+def where_of(place: Place, ca: Path | None) -> Path:
+    """Return where the authority of the mesh lies."""
+    return ca or place.folder / TRUST
+
+
+def root_folder(place: Place, ca: Path | None) -> Path:
+    """Return where the root of Istio lies: inside the authority's folder, or inside `trust`."""
+    from isthmus.clients import files
+
+    return (place.folder / TRUST if ca is None or files.is_file(ca) else ca) / ROOT
+
+
+def folder_of(place: Place, ca: Path | None) -> Path:
+    """Return the folder of the authority; one that lies in a single file cannot be replaced by a verb."""
+    from isthmus.clients import files
+
+    where = where_of(place, ca)
+    if files.is_file(where):
+        raise errors.InputError(
+            "an authority in one file is not replaced here",
+            where=str(where),
+            remedy="put it into a folder as ca.crt and ca.key: --ca DIR",
+        )
+    return where
+
+
+def following(where: Path, now: dt.datetime, *, below: int = 0) -> authorities.Authority | None:
+    """Return the authority that takes the place of the one in a folder, None while none does."""
+    return read_authority(where / NEXT, now, below=below)
+
+
+def read_authority(where: Path, now: dt.datetime, *, below: int = 0) -> authorities.Authority | None:
+    """Return the authority that lies there, None where there is none yet."""
+    from isthmus.clients import keyfiles
+    from isthmus.mesh.trust import authority as authorities
+
+    pair = keyfiles.read(where)
+    if pair is None:
+        return None
+    return authorities.load(pair.certificate, pair.key, where=pair.where, now=now, below=below)
+
+
+def _open_key(where: Path) -> Iterator[finding.Finding]:
+    from isthmus.clients import keyfiles
+
+    pair = keyfiles.read(where)
+    if pair is not None and pair.is_open:
+        yield finding.Finding(
+            code="key-readable",
+            severity=finding.Severity.WARNING,
+            message="others on this machine can read the authority's key",
+            remedy=f"chmod 600 {pair.where}",
+            file=pair.where,
+        )
+
+
+def _unfinished(where: Path, option: str = "") -> finding.Finding:
+    return finding.Finding(
+        code="rotation-unfinished",
+        severity=finding.Severity.ERROR,
+        message=f"a new authority lies in {where / NEXT}, and not every cluster has gone over to it",
+        remedy=f"isthmus connect rotate{option} brings it to its end",
+    )
+
+
+def _new_key(where: Path, what: str = "authority of the mesh") -> finding.Finding:
+    return finding.Finding(
+        code="new-authority",
+        severity=finding.Severity.INFO,
+        message=f"a new {what} will be made in {where}; its key goes to no cluster",
+        remedy="to use one that you have: --ca DIR with ca.crt and ca.key",
+    )
