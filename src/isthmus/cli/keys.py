@@ -52,7 +52,7 @@ class Keys:
             keyfiles.write(self.where, certificate=self.authority.pem, key=self.authority.key_pem)
             typer.echo(
                 f"a new {self.what} lies in {self.where}; keep its key (ca.key) safe: "
-                "whoever has it can join the mesh, and without it nothing can be issued",
+                "whoever has it can sign for anybody, and without it nothing can be issued",
                 err=True,
             )
         if self.root is not None:

@@ -15,7 +15,7 @@ import typer
 from isthmus.cli import output
 from isthmus.mesh.trust import leaves
 from isthmus.model import errors
-from isthmus.rollout.connect.proof import objects
+from isthmus.rollout.connect.proof import hosts, objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,7 @@ class Scope(StrEnum):
     ISTIO = "istio-system"
     PROBE = "isthmus-probe"
     MESHED = "isthmus-probe-mesh"
+    HOSTS = "isthmus-probe-hosts"
     APP = "the App's namespace"
 
 
@@ -83,6 +84,8 @@ PLANNING = WRITING | {"deploy diff"}
 LOOKING = frozenset({"plan import"})
 PROVING = frozenset({"connect verify"})
 DIAGNOSING = frozenset({"doctor"})
+HOSTING = frozenset({"doctor probe"})
+"""What `doctor --probe` needs beside what `connect verify` does."""
 
 RIGHTS = (
     Right(
@@ -380,6 +383,23 @@ RIGHTS = (
         why="to give each cluster's pods an identity of their own; where the Fleet has Istio",
     ),
     Right(
+        needed_by=HOSTING,
+        scope=Scope.CLUSTER,
+        group="",
+        resources=("namespaces",),
+        verbs=("get",),
+        names=(Scope.HOSTS.value,),
+        why="to see that the namespace is there, which is yours to make then",
+    ),
+    *(
+        Right(needed_by=HOSTING, scope=Scope.HOSTS, group=group, resources=(resource,), verbs=verbs, why=why)
+        for group, resource, verbs, why in (
+            ("apps", "daemonsets", KEEP, "to bring a pod to every node, and to take them away"),
+            ("", "pods", ("get", "list"), "to wait for the pods"),
+            ("", "pods/exec", ("get", "create"), "to read what the node's interface does by itself"),
+        )
+    ),
+    Right(
         needed_by=LOOKING | DIAGNOSING,
         scope=Scope.CLUSTER,
         group="",
@@ -498,6 +518,8 @@ MESHED = (
     "where the Fleet has Istio; without istio-cni sidecars begin with NET_ADMIN, which needs `privileged`"
 )
 
+HOSTED = "its pods are in the network of their nodes, which Pod Security allows at `privileged` alone"
+
 BOUND_TO_ADMIN = PLANNING
 """Verbs that dry-run or write what a chart holds: the built-in role `admin`, in the App's namespace alone."""
 
@@ -540,7 +562,7 @@ def permissions(
         )
     documents = list(build(name, namespace=namespace, group=group, account=account))
     if name == "doctor" and form is not output.Output.JSON:
-        print("# with --probe also what `isthmus permissions connect verify` prints")
+        print("# with --probe also what `isthmus permissions connect verify` and `doctor probe` print")
     if form is output.Output.JSON:
         output.emit([document for document, _ in documents], form)
     else:
@@ -572,6 +594,9 @@ def build(
             labels = dict(objects.LABELS[objects.Space.MESHED])
             metadata = {"name": where, "labels": labels}
             yield {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, [MESHED]
+        if chosen and scope is Scope.HOSTS:
+            metadata = {"name": where, "labels": dict(hosts.LABELS)}
+            yield {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, [HOSTED]
         if chosen:
             role = {**_head("Role", title, where), "rules": [right.to_rule() for right in chosen]}
             yield role, [right.why for right in chosen]

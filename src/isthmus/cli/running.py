@@ -43,7 +43,7 @@ async def diff(place: places.Place, only: str | None, save: Path | None) -> draf
     from isthmus.model import finding
 
     wanted, fleet, folder = place.both()
-    keys = signing.keys(wanted, fleet, folder)
+    keys = signing.prepare(wanted, fleet, folder)
     async with connection.opened(place.voters, with_helm=True) as world:
         draft = await drafts.up(
             world,
@@ -72,7 +72,7 @@ async def run(
 
     wanted, fleet, folder = place.both()
     chosen = place.pick(only, others=verb == "down")
-    keys = signing.keys(wanted, fleet, folder) if verb == "up" else None
+    keys = signing.prepare(wanted, fleet, folder) if verb == "up" else None
     async with connection.opened(place.voters, with_helm=True) as world:
         if not (ways.dry_run or ways.wait):
             await operations.refuse_owned(world, place.voters, place.namespace, place.app)

@@ -13,12 +13,13 @@ Json = dict[str, Any]
 
 NAMESPACE: Final = "isthmus-probe-hosts"
 NAME: Final = "probe-host"
+LABELS: Final = {"pod-security.kubernetes.io/enforce": "privileged"}
+"""Pod Security allows the network of a node at its widest level alone."""
 
 
 def namespace() -> Json:
-    """Return the namespace; Pod Security allows the network of the node at its widest level alone."""
-    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
-    metadata = {"name": NAMESPACE, "labels": labels, "annotations": {objects.MADE: "isthmus doctor"}}
+    """Return the namespace."""
+    metadata = {"name": NAMESPACE, "labels": dict(LABELS), "annotations": {objects.MADE: "isthmus doctor"}}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
