@@ -128,6 +128,47 @@ def test_a_secret_of_somebody_else_is_not_written_over_and_one_no_longer_named_i
     present(held(shop))
 
 
+def test_a_new_authority_takes_the_place_of_the_old_one_and_both_are_trusted_between(
+    shop: shops.Shop,
+) -> None:
+    shop.run("up")
+    folder = shop.folder / "trust" / "app"
+    old, before = (folder / "ca.crt").read_bytes(), present(held(shop))
+
+    done = shop.run("rotate", "--settle", "0", "--yes")
+
+    after, new = present(held(shop)), (folder / "ca.crt").read_bytes()
+    assert [line[:6] for line in done.err.splitlines() if " of 3: " in line] == ["1 of 3", "2 of 3", "3 of 3"]
+    assert new != old
+    assert not (folder / "next").exists()
+    assert [each["ca.crt"] for each in before] == [old] * 3
+    assert [each["ca.crt"] for each in after] == [new] * 3
+    authority = x509.load_pem_x509_certificate(new)
+    for each in after:
+        x509.load_pem_x509_certificate(each["tls.crt"]).verify_directly_issued_by(authority)
+    assert "nothing to do" in shop.run("up").err
+
+
+def test_a_rotation_that_stopped_is_gone_on_with_and_up_refuses_until_then(shop: shops.Shop) -> None:
+    shop.run("up")
+    folder = shop.folder / "trust" / "app"
+    old = (folder / "ca.crt").read_bytes()
+    with shop.spawn("rotate", "--settle", "300", "--yes") as running:
+        assert running.stdout is not None
+        next(line for line in running.stdout if line.startswith("waiting 300 s"))
+        running.kill()
+
+    both = present(held(shop))
+    refused = shop.run("up", code=1)
+    shop.run("rotate", "--settle", "0", "--yes")
+
+    new = (folder / "ca.crt").read_bytes()
+    assert {each["ca.crt"].count(b"BEGIN CERTIFICATE") for each in both} == {2}
+    assert all(old in each["ca.crt"] for each in both)
+    assert "isthmus deploy rotate brings it to its end" in refused.said
+    assert [each["ca.crt"] for each in present(held(shop))] == [new] * 3
+
+
 def test_a_server_that_names_nobody_and_a_name_that_is_none_are_refused_where_they_stand(
     shop: shops.Shop,
 ) -> None:

@@ -132,6 +132,33 @@ def rollback(
 
 
 @app.command()
+def rotate(
+    folder: Folder = Path(),
+    settle: Annotated[
+        float,
+        typer.Option("--settle", min=0, help="Seconds for pods to be brought new Secrets, and to read them."),
+    ] = 120.0,
+    yes: Yes = False,
+    wait: Wait = 0.0,
+    form: Form = output.Output.TEXT,
+    _verbose: Verbose = False,
+) -> None:
+    """Put a new authority in the place of that of Apps' certificates: trust both, issue anew, drop the old.
+
+    Three stages, each an operation of every App of the folder, shown and confirmed by itself. A run that
+    stops is gone on with by the next; until then `up` refuses.
+
+    Examples:
+        isthmus deploy rotate -f shop
+        isthmus deploy rotate -f shop --settle 300 --yes
+    """
+    from isthmus.cli import signing
+
+    ways = running.Ways(yes=yes, wait=wait, form=form)
+    running.finish(asyncio.run(signing.rotate(folder, ways, settle=settle)), form)
+
+
+@app.command()
 def down(
     name: Name = None,
     folder: Folder = Path(),

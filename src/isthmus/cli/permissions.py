@@ -68,7 +68,8 @@ class Right:
 
 
 WRITING = frozenset(
-    {"deploy"} | {f"deploy {verb}" for verb in ("up", "rollback", "resume", "abort", "approve", "down")}
+    {"deploy"}
+    | {f"deploy {verb}" for verb in ("up", "rollback", "rotate", "resume", "abort", "approve", "down")}
 )
 SEEING = frozenset({"connect status"})
 READER = "isthmus-istio-reader"

@@ -85,8 +85,11 @@ async def run(
     )
 
 
-def pair(where: Path, name: str, *, below: int = 0) -> Pair:
-    """Return the authority in a folder and the one that takes its place, made where there is none yet."""
+def pair(where: Path, name: str, *, below: int = 0, up: str = "connect up") -> Pair:
+    """Return the authority in a folder and the one that takes its place, made where there is none yet.
+
+    `up` is the verb that makes the first.
+    """
     from isthmus.clients import keyfiles
     from isthmus.mesh.trust import authority as authorities
 
@@ -96,7 +99,7 @@ def pair(where: Path, name: str, *, below: int = 0) -> Pair:
         raise errors.InputError(
             "there is no authority to take the place of",
             where=str(where),
-            remedy="isthmus connect up makes one",
+            remedy=f"isthmus {up} makes one",
         )
     new = keys.following(where, now, below=below)
     if new is not None:

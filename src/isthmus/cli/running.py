@@ -45,14 +45,8 @@ async def diff(place: places.Place, only: str | None, save: Path | None) -> draf
     wanted, fleet, folder = place.both()
     keys = signing.prepare(wanted, fleet, folder)
     async with connection.opened(place.voters, with_helm=True) as world:
-        draft = await drafts.up(
-            world,
-            wanted,
-            fleet,
-            folder=folder,
-            only=place.pick(only),
-            signer=keys.authority if keys is not None else None,
-        )
+        by = signing.of(keys)
+        draft = await drafts.up(world, wanted, fleet, folder=folder, only=place.pick(only), signing=by)
         draft = signing.told(draft, keys)
         if save is not None and not finding.has_errors(draft.plan.findings):
             if keys is not None:
@@ -79,8 +73,8 @@ async def run(
         if ways.form is output.Output.TEXT:
             typer.echo(f"asking {len(chosen or place.clusters)} clusters…", err=True)
         if verb == "up":
-            signer = keys.authority if keys is not None else None
-            draft = await drafts.up(world, wanted, fleet, folder=folder, only=chosen, signer=signer)
+            by = signing.of(keys)
+            draft = await drafts.up(world, wanted, fleet, folder=folder, only=chosen, signing=by)
             draft = signing.told(draft, keys)
         elif verb == "rollback":
             draft = await drafts.rollback(world, wanted, fleet, to=to, only=chosen)

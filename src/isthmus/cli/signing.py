@@ -1,4 +1,7 @@
-"""The authority of Apps' certificates: read from beside the Fleet, or new."""
+"""The authority of Apps' certificates: read from beside the Fleet, new, or one in the place of another.
+
+It is replaced as that of the mesh is, in three stages, each one operation of every App.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,22 @@ import datetime as dt
 import os
 from typing import TYPE_CHECKING, Final
 
-from isthmus.cli import keys
-from isthmus.model import finding
+import typer
+
+from isthmus.cli import keys, output, places, rotating, running
+from isthmus.model import errors, finding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from isthmus.engine import certificates
     from isthmus.engine import draft as drafts
+    from isthmus.engine import world as worlds
     from isthmus.model import app as apps
     from isthmus.model import fleet as fleets
+    from isthmus.model import operation
+    from isthmus.rollout.connect import rotation
 
 FOLDER: Final = "app"
 """Inside the folder of the mesh's authority."""
@@ -30,6 +40,12 @@ def prepare(wanted: apps.App, fleet: fleets.Fleet, folder: Path) -> keys.Keys | 
     where, now = folder / keys.TRUST / FOLDER, dt.datetime.now(dt.UTC)
     what = "certificate authority of Apps"
     found = keys.read_authority(where, now)
+    if found is not None and keys.following(where, now) is not None:
+        raise errors.ConflictError(
+            "a new authority of Apps lies here, and not every App has gone over to it",
+            where=str(where / keys.NEXT),
+            remedy="isthmus deploy rotate brings it to its end",
+        )
     if found is not None:
         return keys.Keys(authority=found, where=where, is_new=False, what=what)
     made = authorities.create(f"isthmus {fleet.name} apps", random=os.urandom, now=now)
@@ -42,9 +58,98 @@ def prepare(wanted: apps.App, fleet: fleets.Fleet, folder: Path) -> keys.Keys | 
     return keys.Keys(authority=made, where=where, is_new=True, what=what, findings=(said,))
 
 
+def of(found: keys.Keys | None) -> certificates.Signing | None:
+    """Return who signs."""
+    from isthmus.engine import certificates
+
+    return None if found is None else certificates.Signing(authority=found.authority)
+
+
 def told(draft: drafts.Draft, found: keys.Keys | None) -> drafts.Draft:
     """Return the draft with what is to say of the authority, where anything is done."""
     if found is None or draft.plan.is_empty:
         return draft
     plan = dataclasses.replace(draft.plan, findings=(*draft.plan.findings, *found.findings))
     return dataclasses.replace(draft, plan=plan)
+
+
+async def rotate(folder: Path, ways: running.Ways, *, settle: float) -> operation.Operation | None:
+    """Run what is left of a rotation; return the last operation, None when nothing was left to do.
+
+    After each operation pods have `settle` seconds to be brought the Secrets, and to read them again.
+    """
+    from isthmus.cli import connection
+    from isthmus.engine import operations
+    from isthmus.rollout.connect import rotation
+
+    here = _places(folder)
+    both = rotating.pair(connection.folder_of(folder) / keys.TRUST / FOLDER, _name(here[0]), up="deploy up")
+    first, ended = both.keep, None
+    voters = tuple(dict(pair for each in here for pair in each.voters).items())
+    async with connection.opened(voters, with_helm=True) as world:
+        for each in here:
+            await operations.refuse_owned(world, each.voters, each.namespace, each.app)
+        for stage in await _remaining(world, here, both):
+            if ways.form is output.Output.TEXT:
+                typer.echo(rotation.APPS_SAID[stage], err=True)
+            for each in here:
+                ran = await _run(world, each, both, stage, ways, first)
+                ended, first = ran or ended, None
+                if ran is not None and not rotating.is_whole(ran):
+                    return ran
+            if stage is not rotation.Stage.DROP and settle:
+                typer.echo(f"waiting {settle:g} s for kubelets to bring Secrets to pods", err=True)
+                await world.clock.sleep(settle)
+    both.finish()
+    return ended
+
+
+def _places(folder: Path) -> tuple[places.Place, ...]:
+    """Return each App of the folder that has certificates; InputError where none has."""
+    read = output.load_folder(folder)
+    found = tuple(places.find(folder, each.name) for each in read.apps if each.spec.certificates)
+    if not found:
+        raise errors.InputError(
+            "no App of this folder asks for a certificate",
+            where=str(folder),
+            remedy="`isthmus connect rotate` replaces the authorities of the mesh",
+        )
+    return found
+
+
+def _name(place: places.Place) -> str:
+    _, fleet, _ = place.both()
+    return f"isthmus {fleet.name} apps"
+
+
+async def _remaining(
+    world: worlds.World, here: Sequence[places.Place], both: rotating.Pair
+) -> tuple[rotation.Stage, ...]:
+    from isthmus.engine import certificates
+    from isthmus.rollout.connect import rotation
+
+    roots = [both.old.certificate, both.new.certificate]
+    found = [
+        one for each in here for one in await certificates.look(world, each.both()[0], each.clusters, roots)
+    ]
+    return rotation.remaining(found, old=both.old.key_id, new=both.new.key_id)
+
+
+async def _run(
+    world: worlds.World,
+    place: places.Place,
+    both: rotating.Pair,
+    stage: rotation.Stage,
+    ways: running.Ways,
+    first: keys.Keep | None,
+) -> operation.Operation | None:
+    from isthmus.engine import certificates
+    from isthmus.engine import draft as drafts
+    from isthmus.rollout.connect import rotation
+
+    wanted, fleet, folder = place.both()
+    signer, other = (both.old, both.new) if stage is rotation.Stage.TRUST else (both.new, both.old)
+    also = () if stage is rotation.Stage.DROP else (other.certificate,)
+    by = certificates.Signing(authority=signer, also=also)
+    draft = await drafts.up(world, wanted, fleet, folder=folder, signing=by)
+    return await running.start(world, draft, ways, first=first)

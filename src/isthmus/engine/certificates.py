@@ -12,17 +12,27 @@ from typing import TYPE_CHECKING, Any
 from isthmus.clients import kinds
 from isthmus.engine import beside as besides
 from isthmus.engine import world as worlds
-from isthmus.mesh.trust import applications, secrets
+from isthmus.mesh.trust import applications, judge, secrets
 from isthmus.model import errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cryptography import x509
 
     from isthmus.mesh.trust import authority as authorities
     from isthmus.model import app as apps
     from isthmus.model import finding
 
 Json = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Signing:
+    """Who signs for Apps, and whom else their pods trust meanwhile."""
+
+    authority: authorities.Authority = dataclasses.field(repr=False)
+    also: tuple[x509.Certificate, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,23 +44,20 @@ class Settled:
 
 
 async def settle(
-    world: worlds.World, app: apps.App, clusters: Sequence[str], signer: authorities.Authority | None
+    world: worlds.World, app: apps.App, clusters: Sequence[str], signing: Signing | None
 ) -> dict[str, Settled | errors.IsthmusError]:
     """Return what each cluster gets; nothing where the App asks for no certificate."""
     wanted = applications.of(app)
-    if signer is None or not wanted:
+    if signing is None or not wanted:
         return {}
 
     async def one(name: str) -> Settled:
-        live = await _ours(world, app, name)
-        for leaf in wanted:
-            if leaf.secret not in live:
-                body = await world.cluster(name).get(kinds.SECRET, leaf.secret, leaf.namespace)
-                live |= {leaf.secret: body} if body is not None else {}
+        live = await _live(world, app, name)
         found = secrets.settle(
             wanted,
             live,
-            signer=signer,
+            signer=signing.authority,
+            also=signing.also,
             random=os.urandom,
             now=world.clock.now(),
             labels={applications.APP: app.name},
@@ -67,6 +74,20 @@ async def settle(
     return await worlds.each(tuple(clusters), one)
 
 
+async def look(
+    world: worlds.World, app: apps.App, clusters: Sequence[str], roots: Sequence[x509.Certificate]
+) -> tuple[judge.Certificate, ...]:
+    """Return what stands in every cluster; the first cluster that does not answer is raised."""
+    wanted, now = applications.of(app), world.clock.now()
+    found = await worlds.each(tuple(clusters), lambda name: _live(world, app, name))
+    seen: list[judge.Certificate] = []
+    for each in found.values():
+        if isinstance(each, errors.IsthmusError):
+            raise each
+        seen += [judge.judge(leaf, each.get(leaf.secret), roots=roots, now=now) for leaf in wanted]
+    return tuple(seen)
+
+
 async def names(world: worlds.World, app: apps.App, clusters: Sequence[str]) -> dict[str, list[str]]:
     """Return the Secrets that we made for an App, those that it no longer names included.
 
@@ -78,6 +99,16 @@ async def names(world: worlds.World, app: apps.App, clusters: Sequence[str]) -> 
         for name, each in found.items()
         if not isinstance(each, errors.IsthmusError)
     }
+
+
+async def _live(world: worlds.World, app: apps.App, cluster: str) -> dict[str, Json]:
+    """Return the Secrets of ours, and what stands where the App wants one, by name."""
+    live = await _ours(world, app, cluster)
+    for leaf in applications.of(app):
+        if leaf.secret not in live:
+            body = await world.cluster(cluster).get(kinds.SECRET, leaf.secret, leaf.namespace)
+            live |= {leaf.secret: body} if body is not None else {}
+    return live
 
 
 async def _ours(world: worlds.World, app: apps.App, cluster: str) -> dict[str, Json]:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from isthmus.mesh.trust import authority as authorities
     from isthmus.rollout import release
 
 _REQUIRED = apps.Membership.REQUIRED
@@ -57,11 +56,11 @@ async def up(
     only: Sequence[str] | None = None,
     beside: Mapping[str, besides.Beside] | None = None,
     key: str = "",
-    signer: authorities.Authority | None = None,
+    signing: certificates.Signing | None = None,
 ) -> Draft:
     """Render, dry-run every cluster at once, and plan; `beside` is what stands beside the network's charts.
 
-    `key` is what the bundles are kept under, where that is not the App's own; `signer` signs the App's
+    `key` is what the bundles are kept under, where that is not the App's own; `signing` is for the App's
     certificates.
     """
     names = _chosen(app, fleet, only)
@@ -70,7 +69,7 @@ async def up(
         observe.look(world, _subject(app, key), names),
         _strays(world, app, fleet, only),
         exposing.parts(world, app, names if beside is None else ()),
-        certificates.settle(world, app, names, signer),
+        certificates.settle(world, app, names, signing),
     )
     more, told = dict(beside or {}), list[finding.Finding]()
     for name, own in settled.items():

@@ -34,6 +34,11 @@ SAID: Final = {
     Stage.ISSUE: "2 of 3: the new authority signs every certificate",
     Stage.DROP: "3 of 3: no cluster trusts the old authority any more",
 }
+APPS_SAID: Final = {
+    Stage.TRUST: "1 of 3: every App trusts the old authority and the new one",
+    Stage.ISSUE: "2 of 3: the new authority signs every certificate of Apps",
+    Stage.DROP: "3 of 3: no App trusts the old authority any more",
+}
 ROOT_SAID: Final = {
     Stage.TRUST: "1 of 3: every istiod, and so every proxy, trusts the old root and the new one",
     Stage.ISSUE: "2 of 3: every istiod signs below the new root",
