@@ -83,6 +83,10 @@ def test_a_certificate_that_lacks_a_name_or_was_lost_is_issued_anew_alone(shop: 
     before = present(held(shop))
     shop.lab.api("east").delete(f"/api/v1/namespaces/{shop.namespace}/secrets/db-tls")
 
+    stands = {
+        row["cluster"]: row["certificates"] for row in shop.run("status", "-o", "json").json()["clusters"]
+    }
+    shown = shop.run("status").out
     shop.run("up")
     lost = present(held(shop))
     shop.spec["certificates"][0]["names"].append("*.db.example")
@@ -90,6 +94,17 @@ def test_a_certificate_that_lacks_a_name_or_was_lost_is_issued_anew_alone(shop: 
     shop.run("up")
     named = present(held(shop))
 
+    assert [[each["problems"] for each in stands[name]] for name in shop.clusters] == [
+        [[]],
+        [["absent"]],
+        [[]],
+    ]
+    assert [each["days"] for each in stands["west"]] == [364]
+    assert [line.split()[-1] for line in shown.splitlines() if " db-tls " in line] == [
+        "good",
+        "absent",
+        "good",
+    ]
     assert [one == other for one, other in zip(before, lost, strict=True)] == [True, False, True]
     assert not [1 for one, other in zip(lost, named, strict=True) if one["tls.crt"] == other["tls.crt"]]
 

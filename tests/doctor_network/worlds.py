@@ -41,7 +41,7 @@ ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles"
 GLOBAL = "service.cilium.io/global"
 LABELS = {"app": "orders"}
 
-# As `ethtool -K eth0 tso on|off`, which not every machine has: SIOCETHTOOL with ETHTOOL_STSO (linux/ethtool.h).
+# As `ethtool -K eth0 tso on|off`, which not every machine has: ETHTOOL_STSO (linux/ethtool.h).
 SEGMENT = """
 import ctypes, fcntl, socket, struct, sys
 value = ctypes.create_string_buffer(struct.pack("II", 0x1F, int(sys.argv[1])))

@@ -131,7 +131,7 @@ def status(**fields: Any) -> dict[str, Any]:
     def row(cluster: str, **own: Any) -> dict[str, Any]:
         return {
             "cluster": cluster, "revision": 2, "status": "deployed", "chart": "db-1.0.0", "ready": "yes",
-            "modified": "2026-11-22T10:00:31", "message": "", "error": None, **own,
+            "modified": "2026-11-22T10:00:31", "message": "", "error": None, "certificates": [], **own,
         }  # fmt: skip
 
     silent = "east: no answer: nothing came back in 10 s"

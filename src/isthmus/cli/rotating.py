@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from cryptography import x509
+
     from isthmus.engine import world as worlds
     from isthmus.engine.connect import draft as drafts
     from isthmus.mesh.trust import authority as authorities
@@ -35,6 +37,11 @@ class Pair:
     new: authorities.Authority = dataclasses.field(repr=False)
     where: Path
     keep: keys.Keep | None
+
+    @property
+    def roots(self) -> list[x509.Certificate]:
+        """Both certificates."""
+        return [self.old.certificate, self.new.certificate]
 
     def finish(self) -> None:
         """Put the new authority where the old one lies, whose key is deleted."""
@@ -119,13 +126,12 @@ async def states(
     """Return how every cluster stands; UnreachableError where one does not answer."""
     from isthmus.engine.connect import status
 
-    trusted = [both.old.certificate, both.new.certificate]
     seen = await status.states(
         world,
         place.fleet,
-        roots=() if is_root else trusted,
+        roots=() if is_root else both.roots,
         is_stated=True,
-        istio_roots=trusted if is_root else (),
+        istio_roots=both.roots if is_root else (),
     )
     _refuse_silent(seen.values())
     return seen

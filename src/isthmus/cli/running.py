@@ -139,6 +139,11 @@ async def status(place: places.Place) -> dict[str, Any]:
     from isthmus.cli import connection
     from isthmus.engine import status as statuses
 
+    certified = None
+    if place.wanted is not None and place.folder is not None and place.wanted.spec.certificates:
+        from isthmus.cli import signing
+
+        certified = statuses.Certified(app=place.wanted, roots=signing.roots(place.folder))
     async with connection.opened(place.voters, with_helm=False) as world:
         return await statuses.status(
             world,
@@ -148,6 +153,7 @@ async def status(place: places.Place) -> dict[str, Any]:
             release=place.release,
             clusters=place.clusters,
             others=place.others,
+            certified=certified,
         )
 
 

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from cryptography import x509
+
     from isthmus.engine import certificates
     from isthmus.engine import draft as drafts
     from isthmus.engine import world as worlds
+    from isthmus.mesh.trust import judge
     from isthmus.model import app as apps
     from isthmus.model import fleet as fleets
     from isthmus.model import operation
@@ -126,13 +129,23 @@ async def _remaining(
     world: worlds.World, here: Sequence[places.Place], both: rotating.Pair
 ) -> tuple[rotation.Stage, ...]:
     from isthmus.engine import certificates
+    from isthmus.engine import draft as drafts
     from isthmus.rollout.connect import rotation
 
-    roots = [both.old.certificate, both.new.certificate]
-    found = [
-        one for each in here for one in await certificates.look(world, each.both()[0], each.clusters, roots)
-    ]
+    found: list[judge.Certificate] = []
+    for each in here:
+        seen = await certificates.look(world, each.both()[0], each.clusters, both.roots)
+        drafts.raise_first(seen)
+        found += [one for of_cluster in seen.values() if isinstance(of_cluster, tuple) for one in of_cluster]
     return rotation.remaining(found, old=both.old.key_id, new=both.new.key_id)
+
+
+def roots(folder: Path) -> tuple[x509.Certificate, ...]:
+    """Return whom Apps of a folder may trust: the authority that lies there, and one that takes its place."""
+    where, now = folder / keys.TRUST / FOLDER, dt.datetime.now(dt.UTC)
+    found = keys.read_authority(where, now)
+    after = keys.following(where, now) if found is not None else None
+    return tuple(each.certificate for each in (found, after) if each is not None)
 
 
 async def _run(

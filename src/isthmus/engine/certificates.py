@@ -76,16 +76,21 @@ async def settle(
 
 async def look(
     world: worlds.World, app: apps.App, clusters: Sequence[str], roots: Sequence[x509.Certificate]
-) -> tuple[judge.Certificate, ...]:
-    """Return what stands in every cluster; the first cluster that does not answer is raised."""
+) -> dict[str, tuple[judge.Certificate, ...] | errors.IsthmusError]:
+    """Return what stands in each cluster; without `roots` each is held to its own `ca.crt`."""
     wanted, now = applications.of(app), world.clock.now()
-    found = await worlds.each(tuple(clusters), lambda name: _live(world, app, name))
-    seen: list[judge.Certificate] = []
-    for each in found.values():
-        if isinstance(each, errors.IsthmusError):
-            raise each
-        seen += [judge.judge(leaf, each.get(leaf.secret), roots=roots, now=now) for leaf in wanted]
-    return tuple(seen)
+
+    async def one(name: str) -> tuple[judge.Certificate, ...]:
+        live = await _live(world, app, name)
+        return tuple(
+            dataclasses.replace(
+                judge.judge(leaf, live.get(leaf.secret), roots=roots, now=now),
+                is_ours=secrets.is_ours(live.get(leaf.secret)),
+            )
+            for leaf in wanted
+        )
+
+    return await worlds.each(tuple(clusters) if wanted else (), one)
 
 
 async def names(world: worlds.World, app: apps.App, clusters: Sequence[str]) -> dict[str, list[str]]:

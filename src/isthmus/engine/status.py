@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import kube, releases
-from isthmus.engine import operations, ready
+from isthmus.engine import certificates, operations, ready
 from isthmus.engine import world as worlds
 from isthmus.model import errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cryptography import x509
+
+    from isthmus.model import app as apps
+
 Json = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Certified:
+    """An App, and the authorities that its certificates may be of."""
+
+    app: apps.App
+    roots: tuple[x509.Certificate, ...] = ()
 
 
 async def status(
@@ -24,6 +37,7 @@ async def status(
     release: str,
     clusters: Sequence[str],
     others: Sequence[str] = (),
+    certified: Certified | None = None,
 ) -> Json:
     """Return the public form of `deploy status`; a cluster that fails says so in its own row.
 
@@ -49,11 +63,30 @@ async def status(
         body["operation"] = current.to_json() if current else None
         if view.holder is not None:
             body["lock"] = {"holder": str(view.holder), "since": view.since, "clusters": list(view.clusters)}
+    stand = await _certificates(world, clusters, certified)
     body["clusters"] = [
-        _silent(name, row) if isinstance(row, errors.IsthmusError) else {"cluster": name, **row}
+        {
+            **(_silent(name, row) if isinstance(row, errors.IsthmusError) else {"cluster": name, **row}),
+            "certificates": stand.get(name, []),
+        }
         for name, row in rows.items()
     ]
     return body
+
+
+async def _certificates(
+    world: worlds.World, clusters: Sequence[str], certified: Certified | None
+) -> dict[str, list[Json]]:
+    """Return how the App's certificates stand; a cluster that is silent says so in its row."""
+    if certified is None:
+        return {}
+    found = await certificates.look(world, certified.app, clusters, certified.roots)
+    now = world.clock.now()
+    return {
+        name: [each.to_json(now) for each in seen]
+        for name, seen in found.items()
+        if not isinstance(seen, errors.IsthmusError)
+    }
 
 
 async def _cluster(server: kube.Cluster, release: str, namespace: str) -> Json:

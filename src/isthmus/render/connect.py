@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from isthmus.render import table
+from isthmus.render import certificates, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,10 +30,9 @@ def status_text(body: Mapping[str, Any], *, width: int = table.WIDTH) -> str:
     rows = [_row(each) for each in body["clusters"]]
     head = ("CLUSTER", "RELEASE", "AGENTS", "OPERATOR", "MESH", "RELAY", "MTU", "CHART")
     lines = table.columns(rows, head, width=width)
-    certificates = [row for each in body["clusters"] for row in _certificates(each)]
-    if certificates:
-        titles = ("CLUSTER", "CERTIFICATE", "DAYS", "AUTHORITY", "STATE")
-        lines += ["", *table.columns(certificates, titles, width=width)]
+    held = [row for each in body["clusters"] for row in certificates.rows(each)]
+    if held:
+        lines += ["", *table.columns(held, certificates.HEADER, width=width)]
     peers = [row for each in body["clusters"] for row in _peers(each)]
     if peers:
         lines += ["", *table.columns(peers, ("CLUSTER", "PEER", "REACHED AT"), width=width)]
@@ -66,19 +65,6 @@ def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _component(found: Mapping[str, int] | None) -> str:
     return f"{found['ready']}/{found['desired']}" if found else "-"
-
-
-def _certificates(one: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    return [
-        (
-            one["cluster"],
-            each["secret"],
-            "-" if each["days"] is None else str(each["days"]),
-            each["authority"][:16] or "-",
-            "; ".join(each["problems"]) or "good",
-        )
-        for each in one["certificates"]
-    ]
 
 
 def _peers(one: Mapping[str, Any]) -> list[tuple[str, ...]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.model import app as apps
 from isthmus.model import operation, plan
-from isthmus.render import table
+from isthmus.render import certificates, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -250,6 +250,9 @@ def status_text(body: Mapping[str, Any], *, width: int = table.WIDTH) -> str:
     rows = [tuple(str(one.get(field) or "-") for field in fields) for one in body["clusters"]]
     header = ("CLUSTER", "REVISION", "RELEASE", "CHART", "READY", "CHANGED (UTC)", "WHAT")
     lines = [f"App {body['namespace']}/{body['app']}", *table.columns(rows, header, width=width)]
+    held = [row for one in body["clusters"] for row in certificates.rows(one)]
+    if held:
+        lines += ["", *table.columns(held, certificates.HEADER, width=width)]
     if body["error"]:
         lines.extend(["", *table.wrapped(f"no majority of voters answers: {body['error']}", width=width)])
     if body["lock"]:

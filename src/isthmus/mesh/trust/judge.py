@@ -53,6 +53,19 @@ class Certificate:
         """Say whether it is kept as it is."""
         return not self.problems and not self.is_ending
 
+    def to_json(self, now: dt.datetime) -> dict[str, Any]:
+        """Return the public form."""
+        return {
+            "secret": self.secret,
+            "common_name": self.common_name,
+            "authority": self.authority,
+            "trusts": list(self.trusts),
+            "ends": f"{self.ends:%Y-%m-%dT%H:%M:%SZ}" if self.ends else None,
+            "days": (self.ends - now).days if self.ends else None,
+            "ours": self.is_ours,
+            "problems": list(self.problems),
+        }
+
 
 def judge(
     leaf: Leaf,

@@ -107,7 +107,7 @@ class State:
             "release": _release(self.release, is_ours=self.is_ours),
             **{name: _component(self.components.get(name)) for name in COMPONENTS},
             "settings": dict(self.settings),
-            "certificates": [_certificate(each, now) for each in self.all_certificates],
+            "certificates": [each.to_json(now) for each in self.all_certificates],
             "peers": [dataclasses.asdict(each) for each in self.peers],
             "istio": self.istio.to_json(now) if self.istio is not None else None,
         }
@@ -184,16 +184,3 @@ def _release(found: releases.Release | None, *, is_ours: bool) -> Json | None:
 
 def _component(found: components.Component | None) -> Json | None:
     return dataclasses.asdict(found) if found is not None else None
-
-
-def _certificate(found: judge.Certificate, now: dt.datetime) -> Json:
-    return {
-        "secret": found.secret,
-        "common_name": found.common_name,
-        "authority": found.authority,
-        "trusts": list(found.trusts),
-        "ends": f"{found.ends:%Y-%m-%dT%H:%M:%SZ}" if found.ends else None,
-        "days": (found.ends - now).days if found.ends else None,
-        "ours": found.is_ours,
-        "problems": list(found.problems),
-    }
