@@ -67,14 +67,16 @@ def _pins() -> dict[str, str]:
     """Return the version of each module of others that the lab is built from."""
     from isthmus.lab import binaries
 
-    return {each.name: _pinned(each) for each in binaries.FAMILIES if (each.pins / "go.sum").exists()}
+    found = {each.name: _pinned(each) for each in binaries.FAMILIES}
+    return {name: version for name, version in found.items() if version is not None}
 
 
-def _pinned(family: binaries.Family) -> str:
+def _pinned(family: binaries.Family) -> str | None:
+    """Return the version of the module that a family is built from; None of our own."""
     package = next(iter(family.packages.values()))
     text = (family.pins / "go.mod").read_text(encoding="utf-8")
     required: dict[str, str] = dict(
         re.findall(r"^(?:require )?\s*([\w./-]+\.[\w./-]+) (v\S+)", text, re.MULTILINE)
     )
     owners = [module for module in required if package == module or package.startswith(f"{module}/")]
-    return required[max(owners, key=len)]
+    return required[max(owners, key=len)] if owners else None
