@@ -290,7 +290,7 @@ def mesh(net: meshes.Net) -> Iterator[meshes.Net]:
     except errors.IsthmusError as lacking:
         pytest.skip(f"Istio's charts come in its Go module: {lacking.brief}")
     # Nobody answers the webhooks of a control plane whose pods are played.
-    values = {"base": {"validationFailurePolicy": "Ignore"}, "sidecarInjectorWebhook": {"enable": False}}
+    values = {"base": {"validationFailurePolicy": "Ignore"}, "global": {"operatorManageWebhooks": True}}
     net.spec["mesh"] = {
         "istio": {
             "trustDomain": "shop.local",

@@ -44,7 +44,7 @@ async def start(world: worlds.World, draft: drafts.Draft, *, wait: float = 0.0) 
         drafts.raise_first(_required(await rights.begin(), draft.plan))
         await _level(rights)
         await _refuse_moved(world, draft.plan)
-        found = await worlds.each(tuple(draft.bundles), lambda name: _store(rights, name, draft))
+        found = await worlds.each(draft.holders, lambda name: _store(rights, name, draft))
         drafts.raise_first(_required(found, draft.plan))
         current = operation.begin(
             draft.plan,

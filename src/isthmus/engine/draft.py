@@ -44,7 +44,13 @@ class Draft:
 
     def pinned(self, cluster: str) -> tuple[bundle.Bundle, ...]:
         """Return all that is pinned in a cluster."""
-        return (self.bundles[cluster], *self.more.get(cluster, ()))
+        own = (self.bundles[cluster],) if cluster in self.bundles else ()
+        return (*own, *self.more.get(cluster, ()))
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """The clusters in which anything is pinned."""
+        return tuple(dict.fromkeys((*self.bundles, *self.more)))
 
 
 async def up(
