@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from isthmus.address import prefix
-from isthmus.analysis import checks, snapshot
+from isthmus.analysis import checks, offloads, snapshot
 from isthmus.mesh.trust import authority, leaves, secrets
 from isthmus.network import imported
 
@@ -88,6 +88,12 @@ def node(name: str, address: str) -> Json:
     }
 
 
+def interface(**off: bool) -> snapshot.Interface:
+    """Return a network device that does all by itself."""
+    features = dict.fromkeys((*offloads.PLAIN, *offloads.TUNNEL), True)
+    return snapshot.Interface(name="eth0", driver="ena", features=features | off)
+
+
 def site(name: str) -> snapshot.Site:
     """Return a healthy cluster."""
     number = CLUSTERS.index(name) + 1
@@ -128,9 +134,10 @@ def site(name: str) -> snapshot.Site:
         agents=(
             snapshot.Agent(
                 pod="cilium-1", node=f"{name}-1", version=VERSION, status=status, health={"nodes": nodes},
-                mtus={"cilium_host": 1400, "eth0": 1500}, offloads={},
+                mtus={"cilium_host": 1400, "eth0": 1500},
             ),
         ),
+        interfaces={f"{name}-1": (interface(),)},
         kvstoremesh=(ready(other, 3 - number),),
         services=(service(),),
         backends={"shop/orders": (pod(),)},

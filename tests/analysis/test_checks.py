@@ -326,7 +326,7 @@ WRONG: dict[str, tuple[Json, set[tuple[int, str, str | None]]]] = {
     ),
     "a user that is missing": ({"west": {"users": None}}, {(10, "remote-user-missing", "west")}),
     "an interface without tunnel segmentation": (
-        {"west": agent("west", offloads={f"eth0 {name}": True for name in offloads.PLAIN})},
+        {"west": {"interfaces": {"west-1": (scenes.interface(**dict.fromkeys(offloads.TUNNEL, False)),)}}},
         {(16, "offloads-missing", "west")},
     ),
 }
@@ -449,6 +449,20 @@ def test_one_probe_of_two_that_answers_proves_a_way_and_one_never_sent_proves_no
     seen = datapath.ways(snapshot.Agent(pod="p", node="n", health={"nodes": nodes}))
 
     assert [(way.target, way.why) for way in seen] == [("east/0", ""), ("east/2", "timed out")]
+
+
+def test_a_way_that_was_dead_and_takes_a_connection_now_is_not_dead() -> None:
+    lost = {"lastProbed": "2026-11-28T00:00:00Z", "status": "Connection timed out"}
+    nodes = [
+        {"name": f"east/{ip}", "health-endpoint": {"primary-address": {"ip": ip, "icmp": lost, "http": lost}}}
+        for ip in ("10.8.0.7", "10.8.0.8")
+    ]
+    agent = snapshot.Agent(pod="p", node="n", health={"nodes": nodes}, answering=frozenset({"10.8.0.7"}))
+
+    assert [(way.address, way.is_dead) for way in datapath.ways(agent)] == [
+        ("10.8.0.7", False),
+        ("10.8.0.8", True),
+    ]
 
 
 NETWORK = {"kind": "NetworkPolicy", "metadata": {"namespace": "shop", "name": "n"}}

@@ -225,6 +225,18 @@ class Ground:
 def make(folder: Path, ground: Ground | None = None) -> Mesh:
     """Start the lab and connect it; `folder` is empty."""
     ground = ground or Ground()
+    write(folder, ground)
+    from isthmus.cli import labspec
+
+    spec = labspec.wanted(ground.name, profile="network", clusters=None, nodes=None, source=folder)
+    lab = labs.up(spec)
+    made = Mesh(lab=lab, folder=folder, env=environment(lab))
+    made.run("up", "--yes")
+    return made
+
+
+def write(folder: Path, ground: Ground) -> None:
+    """Write the Fleet of two clusters."""
     name = ground.name
     fleet = {
         "apiVersion": "isthmus.dev/v1alpha1",
@@ -264,12 +276,6 @@ def make(folder: Path, ground: Ground | None = None) -> Mesh:
         },
     }
     (folder / "fleet.yaml").write_text(yaml.safe_dump(fleet), encoding="utf-8")
-    from isthmus.cli import labspec
-
-    lab = labs.up(labspec.wanted(name, profile="network", clusters=None, nodes=None, source=folder))
-    made = Mesh(lab=lab, folder=folder, env=environment(lab))
-    made.run("up", "--yes")
-    return made
 
 
 def environment(lab: labs.Lab) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
+import subprocess
 from typing import Any
 
 import pytest
@@ -14,18 +16,6 @@ from isthmus.doctor import agents, diagnose, probing
 from isthmus.model import datapath
 from isthmus.render import doctor as render
 from tests.analysis import scenes
-
-ETHTOOL = """\
-Features for eth0:
-rx-checksumming: on
-tx-checksumming: on
-\ttx-checksum-ipv4: off [fixed]
-\ttx-checksum-ip-generic: on
-tcp-segmentation-offload: on
-\ttx-tcp-segmentation: on
-rx-gro: off [requested on]
-tx-udp_tnl-segmentation: off [fixed]
-"""
 
 
 def examined(**changes: Any) -> diagnose.Examined:
@@ -65,19 +55,6 @@ def test_it_exits_3_for_a_silent_cluster_1_for_an_error_and_0_else() -> None:
     assert verb.exit_of(examined(west={"silent": gone}, east={"users": None})) == 3
 
 
-def test_features_of_an_interface_are_on_only_where_ethtool_says_on() -> None:
-    assert agents.features(ETHTOOL) == {
-        "rx-checksumming": True,
-        "tx-checksumming": True,
-        "tx-checksum-ipv4": False,
-        "tx-checksum-ip-generic": True,
-        "tcp-segmentation-offload": True,
-        "tx-tcp-segmentation": True,
-        "rx-gro": False,
-        "tx-udp_tnl-segmentation": False,
-    }
-
-
 @pytest.mark.parametrize(("links", "expected"), [
     ([{"ifname": "eth0", "mtu": 1500}, {"ifname": "lo"}, "odd"], {"eth0": 1500}),
     ({"no": "list"}, {}),
@@ -107,3 +84,12 @@ def test_without_a_plan_the_probe_asks_for_what_the_smaller_end_may_send() -> No
         for leg in ("pod-tcp", "pod-udp", "packet")
     }
     assert stated == {None, 1300}
+
+
+def test_an_agent_says_which_addresses_take_a_connection_now() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = str(listening.getsockname()[1])
+        words = ["bash", "-c", agents.CONNECT, "bash", port, "50", "127.0.0.1", "127.0.0.9"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["127.0.0.1"], "")

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from isthmus.lab import server
 
 Json = dict[str, Any]
 
@@ -41,6 +40,14 @@ POLICIES = "/apis/cilium.io/v2/namespaces/shop/ciliumnetworkpolicies"
 ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles"
 GLOBAL = "service.cilium.io/global"
 LABELS = {"app": "orders"}
+
+# As `ethtool -K eth0 tso on|off`, which not every machine has: SIOCETHTOOL with ETHTOOL_STSO (linux/ethtool.h).
+SEGMENT = """
+import ctypes, fcntl, socket, struct, sys
+value = ctypes.create_string_buffer(struct.pack("II", 0x1F, int(sys.argv[1])))
+request = struct.pack("16sP", b"eth0", ctypes.addressof(value)).ljust(40, b"\\0")
+fcntl.ioctl(socket.socket(), 0x8946, request)
+"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,20 +98,6 @@ class World:
         finally:
             self.fault("heal")
 
-    def forget(self) -> None:
-        """Start the agents anew, one after the other: what their health probes saw is gone with them."""
-        for cluster in meshes.CLUSTERS:
-            api, path = self.mesh.lab.api(cluster), f"{SYSTEM}/pods?labelSelector=k8s-app%3Dcilium"
-            (old,) = api.get(path)["items"]
-            api.delete(f"{SYSTEM}/pods/{old['metadata']['name']}")
-
-            def is_new(api: server.Api = api, path: str = path, uid: str = old["metadata"]["uid"]) -> bool:
-                pods = api.get(path)["items"]
-                return [nets.ready(each) for each in pods if each["metadata"]["uid"] != uid] == [True]
-
-            nets.until(is_new)
-            self.until(lambda found: not errors_of(found, 0))
-
     @contextlib.contextmanager
     def changed(self, cluster: str, path: str, change: Callable[[Json], None]) -> Iterator[None]:
         """Change one object, and put it back at the end."""
@@ -139,6 +132,20 @@ class World:
             yield
         finally:
             tools.Tools().ip([f"rule del {rule}"], namespace=region.namespace)
+
+    @contextlib.contextmanager
+    def without_segmentation(self) -> Iterator[None]:
+        """Let the processor of the west's node cut what its interface could cut."""
+        (place,) = (each for each in nets.layout_of(LAB).places if each.cluster == "west")
+        self._segment(place.nodes[0].namespace, on=False)
+        try:
+            yield
+        finally:
+            self._segment(place.nodes[0].namespace, on=True)
+
+    def _segment(self, namespace: str, *, on: bool) -> None:
+        words = [*tools.enter(namespace), sys.executable, "-c", SEGMENT, str(int(on))]
+        subprocess.run(words, check=True, timeout=60)
 
 
 def errors_of(found: Json, trouble: int | None = None) -> list[Json]:

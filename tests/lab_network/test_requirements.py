@@ -54,3 +54,20 @@ def test_what_the_kernel_refuses_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
 
     assert refused.value.why == "the kernel refuses tea (CONFIG_TEA)"
     assert "--profile control" in refused.value.remedy
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may try namespaces out")
+def test_a_way_that_the_kernel_refuses_is_not_proved_and_asked_for_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.setenv("ISTHMUS_HOME", str(tmp_path))
+    monkeypatch.setattr(requirements, "TRIALS", {"a loopback": "ip link show lo"})
+    tea = ("tea (CONFIG_TEA)", "ip link add t0 type tea")
+    monkeypatch.setattr(requirements, "WAYS", {"tea": tea, "plain": ("a loopback", "ip link show lo")})
+
+    requirements.check(["plain"])
+    with pytest.raises(errors.ToolError) as refused:
+        requirements.check(["plain", "tea"])
+
+    assert refused.value.what == "tea: not proved on this kernel"
+    assert "CONFIG_TEA" in refused.value.why

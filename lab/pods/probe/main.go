@@ -16,6 +16,8 @@ const usage = `usage:
                        ask; print one line of JSON for each try; exit 1 when one of them failed
   probe stream [-timeout 3s] [-length 5s] TARGET
                        send over TCP as much as the path takes; print one line of JSON
+  probe offloads ADDRESS...   print which features of the devices with these addresses are on, as JSON
+  probe hold                 do nothing until told to end
 `
 
 func main() {
@@ -25,6 +27,16 @@ func main() {
 	verb, rest := os.Args[1], os.Args[2:]
 	if verb == "serve" {
 		serve(rest)
+		return
+	}
+	if verb == "offloads" && len(rest) > 0 {
+		if !offloads(rest) {
+			os.Exit(1)
+		}
+		return
+	}
+	if verb == "hold" {
+		hold()
 		return
 	}
 	ask, known := askers[verb]
@@ -49,6 +61,11 @@ func main() {
 	if !repeat(ask, flags.Arg(0), *count, *size, *timeout) {
 		os.Exit(1)
 	}
+}
+
+func complain(err error) bool {
+	fmt.Fprintln(os.Stderr, err)
+	return false
 }
 
 func fail(words string) {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from isthmus.analysis.snapshot import Missing
+from isthmus.analysis.snapshot import Json, Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,9 +61,13 @@ def internal(site: Site) -> tuple[str, ...]:
     """Return the InternalIPs of the nodes of a cluster."""
     if isinstance(site.nodes, Missing):
         return ()
+    return tuple(address for node in site.nodes for address in of_node(node))
+
+
+def of_node(node: Json) -> tuple[str, ...]:
+    """Return the InternalIPs of a node."""
     return tuple(
         str(one["address"])
-        for node in site.nodes
         for one in (node.get("status") or {}).get("addresses") or ()
         if one.get("type") == "InternalIP"
     )

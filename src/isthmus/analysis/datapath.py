@@ -33,6 +33,8 @@ class Way:
     """CLUSTER/NODE, by the name of the cluster in the mesh."""
     over: str
     """`node` for the underlay, `overlay` for the health endpoint behind it."""
+    address: str
+    """What was asked: an address of the node, or of its health endpoint."""
     why: str
     """Empty where it answered."""
     when: str = ""
@@ -45,7 +47,12 @@ class Way:
 
 
 def ways(agent: Agent) -> tuple[Way, ...]:
-    """Return what an agent knows of the ways to all nodes; what it never probed is left out."""
+    """Return what an agent knows of the ways to all nodes; what it never probed is left out.
+
+    A report of `cilium-health` is up to two rounds old (three minutes in a small mesh), so a way that was
+    dead then and takes a connection now is not dead. Source: `pkg/health/server/prober.go` of Cilium, which
+    publishes the results of a round when the next one begins.
+    """
     if isinstance(agent.health, Missing):
         return ()
     found = []
@@ -56,11 +63,15 @@ def ways(agent: Agent) -> tuple[Way, ...]:
             "overlay": (node.get("health-endpoint") or {}).get("primary-address"),
         }
         found += [
-            Way(source=agent.node, target=name, over=over, why=why, when=_when(leg))
+            Way(source=agent.node, target=name, over=over, why=why, when=_when(leg), address=_address(leg))
             for over, leg in legs.items()
             if (why := _why(leg)) is not None
         ]
-    return tuple(found)
+    return tuple(dataclasses.replace(way, why="") if way.address in agent.answering else way for way in found)
+
+
+def _address(leg: Mapping[str, Any] | None) -> str:
+    return str((leg or {}).get("ip") or "")
 
 
 def _why(leg: Mapping[str, Any] | None) -> str | None:

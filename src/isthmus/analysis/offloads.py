@@ -11,7 +11,9 @@ from isthmus.analysis import report
 from isthmus.analysis.snapshot import Missing, Site, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
+
+    from isthmus.analysis.snapshot import Interface
 
 TROUBLE: Final = 16
 PLAIN: Final = ("tx-tcp-segmentation", "tx-checksum-ip-generic", "rx-gro")
@@ -19,36 +21,38 @@ TUNNEL: Final = ("tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation")
 """Features as `ethtool -k` names them, for all packets and for those in a UDP tunnel."""
 SAME: Final = {"tx-checksum-ip-generic": "tx-checksum-ipv4"}
 """Drivers have one or the other for the same thing."""
+NOT_OF: Final = {"rx-gro": frozenset({"veth"})}
+"""Features that a driver does without: a veth hands packets over as large as its peer made them."""
 
 
 def check(seen: Snapshot) -> Iterator[report.Said]:
     """Yield nodes whose interface leaves work to the processor."""
     for site in seen.answering:
-        if isinstance(site.agents, Missing):
-            yield report.unchecked(TROUBLE, site, "offloads of interfaces", site.agents)
+        if isinstance(site.interfaces, Missing):
+            yield report.unchecked(TROUBLE, site, "offloads of interfaces", site.interfaces)
             continue
         unread: dict[Missing, list[str]] = {}
         lacking: dict[tuple[str, ...], list[str]] = {}
-        for agent in site.agents:
-            if isinstance(agent.offloads, Missing):
-                unread.setdefault(agent.offloads, []).append(agent.node)
-            elif off := missing(agent.offloads, is_tunnel=site.setting("routing-mode") != "native"):
-                lacking.setdefault(off, []).append(agent.node)
+        for node, found in site.interfaces.items():
+            if isinstance(found, Missing):
+                unread.setdefault(found, []).append(node)
+            elif off := missing(found, is_tunnel=site.setting("routing-mode") != "native"):
+                lacking.setdefault(off, []).append(node)
         for why, nodes in unread.items():
             yield report.unchecked(TROUBLE, site, f"offloads of interfaces on {len(nodes)} nodes", why)
         for off, nodes in lacking.items():
             yield _told(site, off, nodes)
 
 
-def missing(has: Mapping[str, bool], *, is_tunnel: bool) -> tuple[str, ...]:
-    """Return which features a node lacks on some device; `has` is by `DEVICE FEATURE`."""
-    devices = sorted({name.partition(" ")[0] for name in has})
+def missing(found: Sequence[Interface], *, is_tunnel: bool) -> tuple[str, ...]:
+    """Return which features a node lacks on some device, each as `DEVICE FEATURE`."""
     wanted = (*PLAIN, *(TUNNEL if is_tunnel else ()))
     return tuple(
-        f"{device} {feature}"
-        for device in devices
+        f"{each.name} {feature}"
+        for each in found
         for feature in wanted
-        if not has.get(f"{device} {feature}") and not has.get(f"{device} {SAME.get(feature, feature)}")
+        if not (each.features.get(feature) or each.features.get(SAME.get(feature, feature)))
+        and each.driver not in NOT_OF.get(feature, ())
     )
 
 

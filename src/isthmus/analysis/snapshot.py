@@ -44,10 +44,19 @@ class Agent:
     """Of its image's tag; None where that is no version."""
     status: Json | Missing = NOT_ASKED
     health: Json | Missing = NOT_ASKED
+    answering: frozenset[str] = frozenset()
+    """Addresses that its last health probe called dead and that take a connection from it now."""
     mtus: Mapping[str, int] | Missing = NOT_ASKED
     """Bytes by network device of the node."""
-    offloads: Mapping[str, bool] | Missing = NOT_ASKED
-    """Features of the node's devices by `DEVICE NAME`, as ethtool names them."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Interface:
+    """A network device of a node: its driver, and which of its features are on, as ethtool names them."""
+
+    name: str
+    driver: str
+    features: Mapping[str, bool]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,6 +96,10 @@ class Site:
     users: Json | Missing | None = None
     """ConfigMap clustermesh-remote-users."""
     agents: tuple[Agent, ...] | Missing = ()
+    interfaces: Mapping[str, tuple[Interface, ...] | Missing] | Missing = Missing(
+        why="no pod was made on the nodes", remedy="isthmus doctor --probe makes one on each"
+    )
+    """By node: the devices that its agent works on."""
     kvstoremesh: tuple[Json, ...] | Missing | None = None
     """What KVStoreMesh says of each remote cluster; None where it does not run."""
     troubleshoot: str = ""

@@ -111,7 +111,7 @@ def up(
     wanted = labspec.wanted(name, profile=profile, clusters=clusters, nodes=nodes, source=source)
     quiet = form is not output.Output.TEXT
     kind = profiles.get(wanted)
-    kind.check()
+    kind.check(labspec.ways(source))
     _ensure(kind.programs, bin_folder, images=kind.has_images)
     began = time.monotonic()
     with _steps(quiet=quiet) as report:

@@ -44,6 +44,26 @@ def wanted(
     return _from_folder(name, kind, output.load_folder(source), nodes or specs.NODES[kind])
 
 
+def ways(source: Path | None) -> tuple[str, ...]:
+    """Return the encapsulations and encryptions of a folder that not every kernel has."""
+    from isthmus.mesh import settings
+    from isthmus.model import datapath
+
+    if source is None:
+        return ()
+    known = output.load_folder(source).fleet
+    if not settings.uses_cilium(known):
+        return ()
+    asked = set[str]()
+    for each in known.clusters:
+        path = settings.cilium(known, each).datapath
+        if path.routing is datapath.Routing.TUNNEL and path.encapsulation is datapath.Encapsulation.GENEVE:
+            asked.add(path.encapsulation.value)
+        if path.encryption is not datapath.Encryption.NONE:
+            asked.add(path.encryption.value)
+    return tuple(sorted(asked))
+
+
 def _from_folder(name: str, kind: str, source: folder.Folder, nodes: int) -> specs.LabSpec:
     """Return the Fleet's clusters, and its witness as an API server without nodes."""
     known = source.fleet

@@ -38,14 +38,25 @@ class Ways:
 
 async def diff(place: places.Place, only: str | None, save: Path | None) -> drafts.Draft:
     """Draft an `up`; pin its bundles and save the plan where asked and possible."""
-    from isthmus.cli import connection, planfile
+    from isthmus.cli import connection, planfile, signing
     from isthmus.engine import draft as drafts
     from isthmus.model import finding
 
     wanted, fleet, folder = place.both()
+    keys = signing.keys(wanted, fleet, folder)
     async with connection.opened(place.voters, with_helm=True) as world:
-        draft = await drafts.up(world, wanted, fleet, folder=folder, only=place.pick(only))
+        draft = await drafts.up(
+            world,
+            wanted,
+            fleet,
+            folder=folder,
+            only=place.pick(only),
+            signer=keys.authority if keys is not None else None,
+        )
+        draft = signing.told(draft, keys)
         if save is not None and not finding.has_errors(draft.plan.findings):
+            if keys is not None:
+                keys.keep()  # what is pinned is signed by it
             await drafts.pin(world, draft)
             planfile.write(save, draft.plan)
     return draft
@@ -55,24 +66,27 @@ async def run(
     place: places.Place, verb: str, ways: Ways, *, only: str | None, to: str | None = None
 ) -> operation.Operation | None:
     """Draft what the verb wants, show it, ask, and run it; None when there is nothing to do."""
-    from isthmus.cli import connection
+    from isthmus.cli import connection, signing
     from isthmus.engine import draft as drafts
     from isthmus.engine import operations
 
     wanted, fleet, folder = place.both()
     chosen = place.pick(only, others=verb == "down")
+    keys = signing.keys(wanted, fleet, folder) if verb == "up" else None
     async with connection.opened(place.voters, with_helm=True) as world:
         if not (ways.dry_run or ways.wait):
             await operations.refuse_owned(world, place.voters, place.namespace, place.app)
         if ways.form is output.Output.TEXT:
             typer.echo(f"asking {len(chosen or place.clusters)} clusters…", err=True)
         if verb == "up":
-            draft = await drafts.up(world, wanted, fleet, folder=folder, only=chosen)
+            signer = keys.authority if keys is not None else None
+            draft = await drafts.up(world, wanted, fleet, folder=folder, only=chosen, signer=signer)
+            draft = signing.told(draft, keys)
         elif verb == "rollback":
             draft = await drafts.rollback(world, wanted, fleet, to=to, only=chosen)
         else:
             draft = await drafts.down(world, wanted, fleet, only=chosen)
-        return await start(world, draft, ways)
+        return await start(world, draft, ways, first=keys.keep if keys is not None else None)
 
 
 async def run_saved(saved: plan.Plan, ways: Ways) -> operation.Operation | None:

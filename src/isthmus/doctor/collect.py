@@ -70,7 +70,7 @@ async def _site(server: kube.Cluster, name: str, context: str, say: Say) -> Site
     say(name, "asking agents")
     backends, seen, mesh, own = await asyncio.gather(
         _backends(reader, bare.services),
-        agents.read(reader, workloads),
+        agents.read(reader, workloads, port=bare.setting("cluster-health-port", agents.HEALTH_PORT)),
         _kvstoremesh(reader, workloads),
         istio.read(reader, told),
     )

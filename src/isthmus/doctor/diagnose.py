@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from isthmus.analysis import checks, snapshot
-from isthmus.doctor import collect, probing
+from isthmus.doctor import collect, interfaces, probing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,6 +59,20 @@ async def diagnose(world: worlds.World, wanted: Wanted, *, say: Callable[[str, s
     sites = await collect.collect(world.clusters, wanted.contexts, say=say)
     seen = snapshot.Snapshot(sites=sites, now=world.clock.now(), planned=wanted.planned)
     if wanted.is_probing:
-        proofs = await probing.probe(world, seen.meshed, planned=wanted.pod_mtus, image=wanted.image, say=say)
-        seen = dataclasses.replace(seen, proofs=proofs)
+        seen = await _probed(world, wanted, seen, say)
     return Examined(seen=seen, report=checks.examine(seen))
+
+
+async def _probed(
+    world: worlds.World, wanted: Wanted, seen: snapshot.Snapshot, say: Callable[[str, str], None]
+) -> snapshot.Snapshot:
+    """Return the snapshot with what pods found out: packets between clusters, and interfaces of nodes."""
+    proofs, devices = await asyncio.gather(
+        probing.probe(world, seen.meshed, planned=wanted.pod_mtus, image=wanted.image, say=say),
+        interfaces.read(world, seen.answering, image=wanted.image, say=say),
+    )
+    sites = {
+        name: dataclasses.replace(site, interfaces=devices[name]) if name in devices else site
+        for name, site in seen.sites.items()
+    }
+    return dataclasses.replace(seen, proofs=proofs, sites=sites)

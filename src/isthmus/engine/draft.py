@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from isthmus.clients import redactor, releases
 from isthmus.engine import beside as besides
-from isthmus.engine import bundle, observe, operations, wanted
+from isthmus.engine import bundle, certificates, observe, operations, wanted
 from isthmus.engine import exposure as exposing
 from isthmus.engine import voters as voting
 from isthmus.engine import world as worlds
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from isthmus.mesh.trust import authority as authorities
     from isthmus.rollout import release
 
 _REQUIRED = apps.Membership.REQUIRED
@@ -56,22 +57,31 @@ async def up(
     only: Sequence[str] | None = None,
     beside: Mapping[str, besides.Beside] | None = None,
     key: str = "",
+    signer: authorities.Authority | None = None,
 ) -> Draft:
     """Render, dry-run every cluster at once, and plan; `beside` is what stands beside the network's charts.
 
-    `key` is what the bundles are kept under, where that is not the App's own.
+    `key` is what the bundles are kept under, where that is not the App's own; `signer` signs the App's
+    certificates.
     """
     names = _chosen(app, fleet, only)
-    found, seen, strays, exposed = await asyncio.gather(
+    found, seen, strays, exposed, settled = await asyncio.gather(
         wanted.gather(world, app, folder, names),
         observe.look(world, _subject(app, key), names),
         _strays(world, app, fleet, only),
         exposing.parts(world, app, names if beside is None else ()),
+        certificates.settle(world, app, names, signer),
     )
-    more = dict(beside or {})
+    more, told = dict(beside or {}), list[finding.Finding]()
+    for name, own in settled.items():
+        if not isinstance(own, errors.IsthmusError):
+            more[name] = own.beside
+            told += own.findings
+        elif isinstance(found[name], wanted.Wanted):
+            found[name] = own  # whether it has what its pods mount is not known, so nothing is done there
     for name, each in exposed.items():
         if not isinstance(each, errors.IsthmusError):
-            more[name] = besides.Beside(parts=each)
+            more[name] = dataclasses.replace(more.get(name) or besides.Beside(), parts=each)
         elif isinstance(found[name], wanted.Wanted):
             found[name] = each  # what it is to say across clusters cannot be told, so nothing is done there
     given = {
@@ -101,7 +111,7 @@ async def up(
         strays=strays,
     )
     said = exposure.findings(app, {name: one.rendered.first for name, one in given.items()})
-    made = dataclasses.replace(made, findings=(*made.findings, *said))
+    made = dataclasses.replace(made, findings=(*made.findings, *told, *said))
     return Draft(
         plan=besides.named(made, {name: one.bundle for name, one in given.items()}),
         bundles={name: one.bundle for name, one in given.items()},
@@ -178,9 +188,14 @@ async def down(
     key: str = "",
 ) -> Draft:
     """Plan taking the App out."""
-    observed = await observe.observe(world, _subject(app, key), _chosen(app, fleet, only), wanted={})
-    draft = Draft(plan=plans.down(app, fleet, observed=observed, only=only), secrets=_seen(observed))
-    return leaving(draft, dict.fromkeys(observed, exposure.out(app)))
+    chosen = _chosen(app, fleet, only)
+    observed, secrets = await asyncio.gather(
+        observe.observe(world, _subject(app, key), chosen, wanted={}), certificates.names(world, app, chosen)
+    )
+    made = plans.down(app, fleet, observed=observed, only=only)
+    if any(secrets.values()):
+        made = besides.deleted(besides.with_names(made, secrets))
+    return leaving(Draft(plan=made, secrets=_seen(observed)), dict.fromkeys(observed, exposure.out(app)))
 
 
 def leaving(draft: Draft, parts: Mapping[str, Sequence[part.Part]]) -> Draft:

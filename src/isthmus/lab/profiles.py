@@ -12,7 +12,7 @@ from isthmus.lab import spec as specs
 from isthmus.model import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
 State = dict[str, Any]
@@ -27,8 +27,11 @@ class Profile(Protocol):
     has_images: bool
     """Whether images must be made before, too."""
 
-    def check(self) -> None:
-        """Refuse a machine that such a lab cannot run on, naming all it lacks."""
+    def check(self, ways: Collection[str] = ()) -> None:
+        """Refuse a machine that such a lab cannot run on, naming all it lacks.
+
+        `ways` are encapsulations and encryptions that pods are to use: `geneve`, `wireguard`, `ipsec`.
+        """
 
     def find(self, bin_folder: Path | None) -> State:
         """Return the part of the state that names what was built; it is not built here."""
@@ -59,8 +62,8 @@ class Local:
         self._spec = spec
         self._folder = folder
 
-    def check(self) -> None:
-        """Any machine will do."""
+    def check(self, ways: Collection[str] = ()) -> None:
+        """Any machine will do: no packet leaves a fake pod."""
 
     def find(self, bin_folder: Path | None) -> State:
         """Return the paths of the programs."""

@@ -21,6 +21,7 @@ __all__ = [
     "READY",
     "App",
     "AppSpec",
+    "Certificate",
     "Chart",
     "Exposed",
     "Gate",
@@ -31,6 +32,7 @@ __all__ = [
     "Port",
     "Rollout",
     "Transport",
+    "Usage",
     "ValuesFrom",
     "merge_values",
 ]
@@ -109,6 +111,35 @@ class Exposed(types.Value):
         return self
 
 
+class Usage(StrEnum):
+    """What a certificate proves."""
+
+    SERVER = "server"
+    CLIENT = "client"
+
+
+class Certificate(types.Value):
+    """A certificate of the App in a Secret of its namespace, as of Secrets of type kubernetes.io/tls.
+
+    It is made out to the names of `services` (inside the cluster, of single pods of a headless one, of the
+    clusterset) and to `names`: further DNS names, `*.` before one included, and IP addresses.
+    """
+
+    secret: types.Label
+    services: tuple[types.Label, ...] = ()
+    names: tuple[types.Subject, ...] = ()
+    usages: Annotated[tuple[Usage, ...], pydantic.Field(min_length=1)] = (Usage.SERVER, Usage.CLIENT)
+
+    @pydantic.model_validator(mode="after")
+    def _names_somebody(self) -> Certificate:
+        if Usage.SERVER in self.usages and not (self.services or self.names):
+            raise ValueError(
+                "a server's certificate names nobody; write `services: [NAME]` or `names: [HOST]`, or "
+                "`usages: [client]`"
+            )
+        return self
+
+
 class Member(types.Value):
     """What differs in one cluster."""
 
@@ -127,6 +158,7 @@ class AppSpec(types.Value):
     values_from: tuple[ValuesFrom, ...] = ()
     ports: tuple[Port, ...] = ()
     services: tuple[Exposed, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
     clusters: Annotated[dict[types.ClusterName, Member], pydantic.Field(min_length=1)]
     rollout: Rollout = Rollout()
 
@@ -138,6 +170,15 @@ class AppSpec(types.Value):
         if twice is not None:
             raise ValueError(f"Service '{twice}' is written twice; write it once")
         return services
+
+    @pydantic.field_validator("certificates")
+    @classmethod
+    def _each_of_its_own(cls, certificates: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
+        names = [each.secret for each in certificates]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"Secret '{twice}' is written twice; write it once, with all names")
+        return certificates
 
     @pydantic.field_validator("ports")
     @classmethod

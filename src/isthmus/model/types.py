@@ -140,6 +140,12 @@ def _host(text: str) -> str:
     raise ValueError("no domain; write labels of a-z, 0-9 and '-' with dots between: shop.local")
 
 
+def _subject(text: str) -> str:
+    if _is_address(text) or (len(text) <= 253 and HOST.fullmatch(text.removeprefix("*."))):
+        return text
+    raise ValueError("no name of a host; write db.example.org, '*.db.example.org', or an IP address")
+
+
 def _host_port(text: str) -> str:
     host, colon, port = text.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
@@ -188,6 +194,9 @@ Host = Annotated[
     str, pydantic.AfterValidator(_host), pydantic.WithJsonSchema(_pattern(HOST.pattern, longest=253))
 ]
 """A domain such as a trust domain."""
+
+Subject = Annotated[str, pydantic.AfterValidator(_subject)]
+"""What a certificate can be made out to: a DNS name, `*.` before it included, or an IP address."""
 
 HostPort = Annotated[str, pydantic.AfterValidator(_host_port)]
 """A host or an address with a port, an IPv6 address in brackets."""

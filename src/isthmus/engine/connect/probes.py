@@ -9,6 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.clients import kinds, kube
+from isthmus.engine.connect import homes
 from isthmus.model import errors
 from isthmus.rollout import exposure
 from isthmus.rollout.connect.proof import objects
@@ -22,12 +23,8 @@ Json = dict[str, Any]
 Space = objects.Space
 
 MANAGER: Final = "isthmus-verify"
-TICK: Final = 0.5
-"""Seconds between two looks."""
 READY: Final = 120.0
 """Seconds for an image to be pulled and pods to be ready."""
-GONE: Final = 60.0
-"""Seconds for what was deleted to be gone."""
 _HOPELESS: Final = frozenset({"InvalidImageName", "ImagePullBackOff", "ErrImageNeverPull"})
 _KINDS: Final = {
     Space.PLAIN: (kinds.NETWORK_POLICY, kinds.SERVICE, kinds.DEPLOYMENT),
@@ -74,10 +71,15 @@ class Site:
         """The cluster's name."""
         return self.server.name
 
+    @property
+    def home(self) -> homes.Home:
+        """The namespace of the probes."""
+        return homes.Home(server=self.server, name=self.space, clock=self.clock, say=self.say)
+
 
 async def bring(site: Site) -> Pair:
     """Make or take over everything, and return the probes when both are ready."""
-    await _home(site)
+    await site.home.make(objects.namespace(site.space))
     await _clear(site, f"{objects.APP},{objects.RUN}!={site.probes.run}")
     if site.space is Space.MESHED:
         account = objects.account(site.probes, site.name)
@@ -97,29 +99,13 @@ async def take(site: Site) -> bool:
     if standing is not None and labels.get(objects.RUN) != site.probes.run:
         return False
     await _clear(site, objects.APP)
-    home = await site.server.get(kinds.NAMESPACE, site.space)
-    if home is not None and _is_ours(home):
-        await site.server.delete(kinds.NAMESPACE, site.space, uid=home["metadata"]["uid"])
-        await _until_gone(site)
-    else:
-        await _until_no_pods(site)
+    await site.home.remove()
     return True
 
 
 async def deny(site: Site) -> None:
     """Deny a port of the probes."""
     await site.server.apply(kinds.NETWORK_POLICY, objects.policy(site.probes), manager=MANAGER)
-
-
-async def _home(site: Site) -> None:
-    """Make the namespace; one that somebody made for us is used as it is, one that goes is waited for."""
-    found = await site.server.get(kinds.NAMESPACE, site.space)
-    if found is not None and found["metadata"].get("deletionTimestamp"):
-        site.say(f"namespace {site.space} of an earlier run is going away")
-        await _until_gone(site)
-        found = None
-    if found is None:
-        await site.server.create(kinds.NAMESPACE, objects.namespace(site.space))
 
 
 async def _export(site: Site) -> bool:
@@ -163,7 +149,7 @@ async def _ready(site: Site) -> Pair:
             said = waits_for
             site.say(f"waiting for {said}" + ("" if site.space is Space.PLAIN else " (with a sidecar)"))
         _refuse_late(site, end, waits_for)
-        await site.clock.sleep(TICK)
+        await site.clock.sleep(homes.TICK)
 
 
 async def _unmade(site: Site) -> str:
@@ -213,34 +199,6 @@ def _refuse_late(site: Site, end: float, waits_for: str) -> None:
             why=f"waited for {READY:.0f} s",
             remedy=f"look at the pods in {site.space}: --keep leaves them",
         )
-
-
-async def _until_gone(site: Site) -> None:
-    end = site.clock.monotonic() + GONE
-    while await site.server.get(kinds.NAMESPACE, site.space) is not None:
-        _check(site, end, f"namespace {site.space}")
-        await site.clock.sleep(TICK)
-
-
-async def _until_no_pods(site: Site) -> None:
-    end = site.clock.monotonic() + GONE
-    while await site.server.list(kinds.POD, site.space, labels=objects.APP):
-        _check(site, end, f"pods in {site.space}")
-        await site.clock.sleep(TICK)
-
-
-def _check(site: Site, end: float, what: str) -> None:
-    if site.clock.monotonic() >= end:
-        raise errors.DeadlineError(
-            f"still there: {what}",
-            where=site.name,
-            why=f"waited for {GONE:.0f} s",
-            remedy=f"kubectl delete namespace {site.space}; the next verify takes it over as well",
-        )
-
-
-def _is_ours(home: Json) -> bool:
-    return objects.MADE in (home["metadata"].get("annotations") or {})
 
 
 def _pod(found: Json) -> Pod:

@@ -12,7 +12,7 @@ from isthmus.lab.network import groups, layout, limits, links, machines, require
 from isthmus.model import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from isthmus.lab import ports
     from isthmus.lab import spec as specs
@@ -40,9 +40,9 @@ class Network:
         self._folder = folder
         self._run = tools.Tools(lock)
 
-    def check(self) -> None:
+    def check(self, ways: Collection[str] = ()) -> None:
         """Refuse a machine without the rights, tools or kernel features."""
-        requirements.check()
+        requirements.check(ways)
 
     def find(self, bin_folder: Path | None) -> State:
         """Return the paths of the programs, and of the images."""

@@ -6,13 +6,16 @@ import os
 import shlex
 import shutil
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
 from isthmus.lab import place
 from isthmus.lab.network import groups, tools
 from isthmus.model import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 _TOOLS: Final = {
     "ip": "iproute2",
@@ -42,10 +45,20 @@ TRIALS: Final = {
     ),
     "device files": 'mkdir -p "$1/d" && mount -t tmpfs tmpfs "$1/d" && mknod "$1/d/null" c 1 3',
 }
+_KEY: Final = "0x" + "1" * 40
+# What a Fleet may ask of the kernel beyond that, by its own words for it.
+WAYS: Final = {
+    "geneve": ("Geneve (CONFIG_GENEVE)", "ip link add g0 type geneve id 1 remote 127.0.0.1"),
+    "wireguard": ("WireGuard (CONFIG_WIREGUARD)", "ip link add w0 type wireguard"),
+    "ipsec": (
+        "IPsec with AES-GCM (CONFIG_INET_ESP, CONFIG_CRYPTO_GCM)",
+        f"ip xfrm state add src 127.0.0.1 dst 127.0.0.2 proto esp spi 1 aead 'rfc4106(gcm(aes))' {_KEY} 128",
+    ),
+}
 
 
-def check() -> None:
-    """Refuse to start, naming everything that is missing and the way out."""
+def check(ways: Collection[str] = ()) -> None:
+    """Refuse to start, naming everything that is missing and the way out; `ways` are of WAYS."""
     if sys.platform != "linux":
         raise _lacking(f"it is {sys.platform}, not Linux", "use --profile control here")
     if os.geteuid() != 0:
@@ -61,7 +74,14 @@ def check() -> None:
             f"{place.home()} has {' '.join(sorted(strange))} in it, which `mount` takes for something else",
             "set ISTHMUS_HOME to another folder",
         )
-    failed = _failed()
+    failed = _failed({**TRIALS, **dict(WAYS[each] for each in ways)})
+    unproved = [each for each in ways if WAYS[each][0] in failed]
+    if unproved and len(unproved) == len(failed):
+        raise errors.ToolError(
+            f"{' and '.join(unproved)}: not proved on this kernel",
+            why=f"it refuses {'; '.join(failed)}, so no packet would pass",
+            remedy="run the lab on a kernel that has it, or let the lab's Fleet do without",
+        )
     if failed:
         raise _lacking(
             f"the kernel refuses {'; '.join(failed)}",
@@ -81,15 +101,15 @@ def check_memory(clusters: int) -> None:
         )
 
 
-def _failed() -> list[str]:
-    """Return what cannot be done here; the trial removes its folder itself, whatever becomes of us."""
+def _failed(trials: Mapping[str, str]) -> list[str]:
+    """Return what of them cannot be done here; the script removes its folder, whatever becomes of us."""
     with place.writing(place.home()):
         place.home().mkdir(parents=True, exist_ok=True, mode=0o700)
-    trials = "\n".join(
-        f"({trial}) >/dev/null 2>&1 || echo {shlex.quote(what)}" for what, trial in TRIALS.items()
+    lines = "\n".join(
+        f"({trial}) >/dev/null 2>&1 || echo {shlex.quote(what)}" for what, trial in trials.items()
     )
     script = f"""set -- "$(mktemp -d "$1/.trial-XXXXXX")" && echo in
-{trials}
+{lines}
 cd "$1" && umount -l bpf o d 2>/dev/null
 rm -rf --one-file-system "$1"
 """

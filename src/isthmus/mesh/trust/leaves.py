@@ -31,6 +31,7 @@ class Leaf:
 
     secret: str
     common_name: str
+    namespace: str = NAMESPACE
     dns: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     server: bool = False

@@ -48,10 +48,12 @@ def settle(
     also: Sequence[x509.Certificate] = (),
     random: authorities.Random,
     now: dt.datetime,
+    labels: Mapping[str, str] | None = None,
 ) -> Trust:
     """Judge each Secret and issue anew what does not do.
 
-    `also` are further authorities that everybody is to trust, while one takes the place of another.
+    `labels` are written on those that are issued, beside ours. `also` are further authorities that everybody
+    is to trust, while one takes the place of another.
     """
     roots = [signer.certificate, *also]
     seen, objects, before = [], [], []
@@ -66,6 +68,7 @@ def settle(
         if secret is not None:
             before.append(bare(secret))
             fresh["type"] = before[-1]["type"]  # which cannot change
+        fresh["metadata"]["labels"].update(labels or {})
         objects.append(fresh)
     return Trust(certificates=tuple(seen), objects=tuple(objects), before=tuple(before))
 
@@ -88,7 +91,7 @@ def body(leaf: leaves.Leaf, issued: authorities.Issued, roots: Sequence[x509.Cer
         "type": "kubernetes.io/tls",
         "metadata": {
             "name": leaf.secret,
-            "namespace": leaves.NAMESPACE,
+            "namespace": leaf.namespace,
             "labels": {MANAGED: "isthmus"},
             "annotations": dict(KEEP),
         },

@@ -1,0 +1,140 @@
+"""Certificates of an App: issued with its release, kept while they are good, and taken back with it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography import x509
+
+if TYPE_CHECKING:
+    from tests import shops
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(autouse=True)
+def asked(shop: shops.Shop) -> None:
+    """Let the App ask for a certificate."""
+    shop.spec["rollout"]["timeout"] = "90s"
+    shop.spec["certificates"] = [
+        {"secret": "db-tls", "services": ["db"], "names": ["db.example", "10.0.0.9"]}
+    ]
+    shop.write()
+
+
+def held(shop: shops.Shop, name: str = "db-tls") -> list[dict[str, bytes] | None]:
+    """Return what the Secret holds in each cluster."""
+    path = f"/api/v1/namespaces/{shop.namespace}/secrets/{name}"
+    found = [shop.get(cluster, path) for cluster in shop.clusters]
+    return [
+        {key: base64.b64decode(text) for key, text in each["data"].items()} if each else None
+        for each in found
+    ]
+
+
+def present(found: list[dict[str, bytes] | None]) -> list[dict[str, bytes]]:
+    """Return them, all of which have to be there."""
+    assert None not in found
+    return [each for each in found if each is not None]
+
+
+def test_each_cluster_gets_a_certificate_of_the_one_authority_for_the_names_of_its_services(
+    shop: shops.Shop,
+) -> None:
+    shown = shop.run("diff")
+    assert not (shop.folder / "trust").exists()
+
+    done = shop.run("up")
+    again = shop.run("up")
+
+    assert "Secret" in shown.out
+    assert "db-tls" in shown.out
+    assert "new-authority" in shown.said
+    assert "certificate authority of Apps lies in" in done.err
+    assert "nothing to do" in again.err
+    folder = shop.folder / "trust" / "app"
+    authority = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+    assert (folder / "ca.key").stat().st_mode & 0o077 == 0
+    secrets = present(held(shop))
+    certificates = [x509.load_pem_x509_certificate(each["tls.crt"]) for each in secrets]
+    assert len({each.serial_number for each in certificates}) == 3
+    for secret, each in zip(secrets, certificates, strict=True):
+        each.verify_directly_issued_by(authority)
+        assert secret["ca.crt"] == (folder / "ca.crt").read_bytes()
+        names = each.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        space = shop.namespace
+        assert set(names.get_values_for_type(x509.DNSName)) == {
+            "db", f"db.{space}", f"db.{space}.svc", "db.example",
+            f"db.{space}.svc.cluster.local", f"*.db.{space}.svc.cluster.local",
+            f"db.{space}.svc.clusterset.local", f"*.db.{space}.svc.clusterset.local",
+        }  # fmt: skip
+        assert [str(one) for one in names.get_values_for_type(x509.IPAddress)] == ["10.0.0.9"]
+    key = (folder / "ca.key").read_text(encoding="utf-8")
+    told = json.dumps([shown.said, done.said, shop.run("history", "-o", "json").out])
+    assert not [line for line in key.splitlines() if line in told]
+    assert not [line for one in secrets for line in one["tls.key"].decode().splitlines() if line in told]
+
+
+def test_a_certificate_that_lacks_a_name_or_was_lost_is_issued_anew_alone(shop: shops.Shop) -> None:
+    shop.run("up")
+    before = present(held(shop))
+    shop.lab.api("east").delete(f"/api/v1/namespaces/{shop.namespace}/secrets/db-tls")
+
+    shop.run("up")
+    lost = present(held(shop))
+    shop.spec["certificates"][0]["names"].append("*.db.example")
+    shop.write()
+    shop.run("up")
+    named = present(held(shop))
+
+    assert [one == other for one, other in zip(before, lost, strict=True)] == [True, False, True]
+    assert not [1 for one, other in zip(lost, named, strict=True) if one["tls.crt"] == other["tls.crt"]]
+
+
+def test_a_failed_operation_takes_the_certificates_back_and_down_takes_them_out(shop: shops.Shop) -> None:
+    shop.spec["rollout"]["timeout"] = "8s"
+    shop.set({"version": "1"}, central={"never": True})
+
+    shop.run("up", code=1)
+    assert held(shop) == [None] * 3
+
+    shop.spec["rollout"]["timeout"] = "90s"
+    shop.set({"version": "1"}, central={"never": False})
+    shop.run("up")
+    present(held(shop))
+    gone = shop.run("down")
+
+    assert "db-tls" in gone.out
+    assert held(shop) == [None] * 3
+
+
+def test_a_secret_of_somebody_else_is_not_written_over_and_one_no_longer_named_is_told(
+    shop: shops.Shop,
+) -> None:
+    shop.run("up")
+    body: dict[str, Any] = {"metadata": {"name": "theirs"}, "data": {"tls.crt": "eA=="}}
+    shop.lab.api("west").create(f"/api/v1/namespaces/{shop.namespace}/secrets", body)
+    shop.spec["certificates"] = [{"secret": "theirs", "usages": ["client"]}]
+    shop.write()
+
+    refused = shop.run("up", code=1)
+
+    assert "foreign-certificate" in refused.said
+    assert "certificate-left" in refused.said
+    assert held(shop, "theirs") == [{"tls.crt": b"x"}, None, None]
+    present(held(shop))
+
+
+def test_a_server_that_names_nobody_and_a_name_that_is_none_are_refused_where_they_stand(
+    shop: shops.Shop,
+) -> None:
+    shop.spec["certificates"] = [{"secret": "a"}, {"secret": "b", "names": ["not a name"]}]
+    shop.write()
+
+    refused = shop.run("diff", code=2)
+
+    assert "names nobody" in refused.said
+    assert "no name of a host" in refused.said
