@@ -74,7 +74,7 @@ class Site:
     @property
     def home(self) -> homes.Home:
         """The namespace of the probes."""
-        return homes.Home(server=self.server, name=self.space.value, clock=self.clock, say=self.say)
+        return homes.Home(server=self.server, name=self.space, clock=self.clock, say=self.say)
 
 
 async def bring(site: Site) -> Pair:
