@@ -29,7 +29,7 @@ Authority = Annotated[
         "--ca",
         metavar="DIR|FILE",
         help="The mesh's certificate authority: ca.crt and ca.key in a folder, or one file with both. "
-        "Made on first use; without it the folder `trust` beside the Fleet.",
+        "Without it where the Fleet's `trust` says, else the folder `trust` beside it, made on first use.",
     ),
 ]
 Context = Annotated[

@@ -143,12 +143,13 @@ async def status(
     if contexts:
         known, about = _of_contexts(contexts), place_of(folder, contexts)
         apps: tuple[app.App, ...] = ()
-        authority = None
+        authority, lacking = None, list[finding.Finding]()
         roots: tuple[x509.Certificate, ...] = ()
         istio_roots = roots
     else:
         place = find(folder)
         known, about, apps = place.fleet, place.about, place.made.source.apps
+        lacking = keys.absent(place, ca)
         where = keys.where_of(place, ca)
         authority = keys.read_authority(where, now)
         roots = _certificates(authority, keys.following(where, now) if authority else None)
@@ -164,7 +165,7 @@ async def status(
         said = statuses.findings(world, known, found)
         seen = [(each, await asking.look(world, each, chosen)) for each in apps]
     shown = {name: one for name, one in found.items() if name in chosen}
-    told = [each for each in said if each.cluster in shown]
+    told = [*lacking, *(each for each in said if each.cluster in shown)]
     told += [each for one, at in seen for each in services.judge(one, at)]
     return {
         "fleet": None if contexts else known.name,

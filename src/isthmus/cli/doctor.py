@@ -63,7 +63,7 @@ def doctor(
         found = asyncio.run(_run(wanted, _say(form)))
     except KeyboardInterrupt:
         typer.echo("interrupted: probes that were made are taken away", err=True)
-        raise typer.Exit(border.INTERRUPTED) from None
+        raise SystemExit(border.INTERRUPTED) from None  # the border would speak of an operation
     body = {"fleet": fleet, **found.to_json()}
     _show(body, form)
     raise typer.Exit(int(exit_of(found, fail_on)))

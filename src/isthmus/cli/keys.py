@@ -67,6 +67,8 @@ def prepare(place: Place, ca: Path | None, form: output.Output) -> Keys:
     said = [each for each in findings.of_fleet(place.fleet) if each.severity is finding.Severity.ERROR]
     if said:
         output.refuse(said, form)
+    if lacking := absent(place, ca):
+        output.refuse(lacking, form)
     where, now = where_of(place, ca), dt.datetime.now(dt.UTC)
     found = read_authority(where, now)
     if found is not None and following(where, now) is not None:
@@ -118,27 +120,58 @@ def root_name(place: Place) -> str:
 
 
 def where_of(place: Place, ca: Path | None) -> Path:
-    """Return where the authority of the mesh lies."""
-    return ca or place.folder / TRUST
+    """Return where the authority of the mesh lies: as the option says, else the Fleet, else in `trust`."""
+    stated = place.fleet.spec.trust
+    return ca or place.folder / ((stated.clustermesh if stated else None) or TRUST)
 
 
 def root_folder(place: Place, ca: Path | None) -> Path:
-    """Return where the root of Istio lies: inside the authority's folder, or inside `trust`."""
+    """Return where the root of Istio lies: as the Fleet says, else in the authority's folder."""
     from isthmus.clients import files
 
-    return (place.folder / TRUST if ca is None or files.is_file(ca) else ca) / ROOT
-
-
-def folder_of(place: Place, ca: Path | None) -> Path:
-    """Return the folder of the authority; one that lies in a single file cannot be replaced by a verb."""
-    from isthmus.clients import files
-
+    stated = place.fleet.spec.trust
+    if ca is None and stated is not None and stated.istio is not None:
+        return place.folder / stated.istio
     where = where_of(place, ca)
+    return (place.folder / TRUST if files.is_file(where) else where) / ROOT
+
+
+def absent(place: Place, ca: Path | None) -> list[finding.Finding]:
+    """Return each authority that the Fleet names and that is not there: none is made in its place."""
+    from isthmus.clients import keyfiles
+
+    stated = place.fleet.spec.trust
+    if stated is None or ca is not None:
+        return []
+    found = []
+    for name, path in (("clustermesh", stated.clustermesh), ("istio", stated.istio)):
+        if path is None or keyfiles.read(place.folder / path) is not None:
+            continue
+        file, line = place.made.source.where(place.fleet, ("spec", "trust", name))
+        found.append(
+            finding.Finding(
+                code="authority-absent",
+                severity=finding.Severity.ERROR,
+                message=f"`trust.{name}` names {path}, and no authority lies there",
+                remedy="put ca.crt and ca.key there, or one file with both; without the field one is made",
+                kind="Fleet",
+                name=place.fleet.name,
+                file=file,
+                line=line,
+            )
+        )
+    return found
+
+
+def folder_of(where: Path) -> Path:
+    """Return the folder of an authority; one that lies in a single file cannot be replaced by a verb."""
+    from isthmus.clients import files
+
     if files.is_file(where):
         raise errors.InputError(
             "an authority in one file is not replaced here",
             where=str(where),
-            remedy="put it into a folder as ca.crt and ca.key: --ca DIR",
+            remedy="put it into a folder as ca.crt and ca.key, and name that",
         )
     return where
 
@@ -187,5 +220,5 @@ def _new_key(where: Path, what: str = "authority of the mesh") -> finding.Findin
         code="new-authority",
         severity=finding.Severity.INFO,
         message=f"a new {what} will be made in {where}; its key goes to no cluster",
-        remedy="to use one that you have: --ca DIR with ca.crt and ca.key",
+        remedy="to use one that you have: write `trust` in the Fleet, or --ca DIR with ca.crt and ca.key",
     )

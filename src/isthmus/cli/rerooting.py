@@ -32,6 +32,8 @@ async def rotate(
     from isthmus.engine import operations
     from isthmus.rollout.connect import rotation
 
+    if lacking := keys.absent(place, ca):
+        output.refuse(lacking, ways.form)
     authority = keys.authority_of(place, ca, ways.form)
     where = keys.root_folder(place, ca)
     both = rotating.pair(where, keys.root_name(place), below=1)

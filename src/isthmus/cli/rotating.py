@@ -59,7 +59,9 @@ async def rotate(
     from isthmus.engine import operations
     from isthmus.rollout.connect import istio, rotation
 
-    both = pair(keys.folder_of(place, ca), f"isthmus {place.fleet.name} clustermesh")
+    if lacking := keys.absent(place, ca):
+        output.refuse(lacking, ways.form)
+    both = pair(keys.where_of(place, ca), f"isthmus {place.fleet.name} clustermesh")
     first, ended = both.keep, None
     if istio.members(place.fleet):
         typer.echo(
@@ -100,7 +102,7 @@ def pair(where: Path, name: str, *, below: int = 0, up: str = "connect up") -> P
     from isthmus.clients import keyfiles
     from isthmus.mesh.trust import authority as authorities
 
-    now = dt.datetime.now(dt.UTC)
+    where, now = keys.folder_of(where), dt.datetime.now(dt.UTC)
     old = keys.read_authority(where, now, below=below)
     if old is None:
         raise errors.InputError(

@@ -67,6 +67,18 @@ class Dns(types.Value):
     """Whether each CoreDNS forwards the namespaces of Apps of other clusters to these clusters' `dns`."""
 
 
+class Trust(types.Value):
+    """Where authorities lie that exist already: a folder with `ca.crt` and `ca.key`, or one file with both.
+
+    Paths are relative to the folder of the Fleet.
+    """
+
+    clustermesh: types.Text | None = None
+    """Of ClusterMesh and Hubble; `trust` where none is written, which is made on first use."""
+    istio: types.Text | None = None
+    """The root of Istio, with room for one level below it; `istio` in the former where none is written."""
+
+
 class Cluster(types.Value):
     """A Kubernetes cluster; `pods`, `services` and `node_range` pin a range, else the plan allocates one."""
 
@@ -100,6 +112,7 @@ class FleetSpec(types.Value):
     addressing: Addressing | None = None
     network: datapath.Network | None = None
     mesh: meshes.Mesh | None = None
+    trust: Trust | None = None
     dns: Dns | None = None
     paths: tuple[datapath.Path, ...] = ()
     teams: tuple[team.Team, ...] = ()
