@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
+
+from isthmus.clients import keyfiles
+from isthmus.mesh.trust import authority
 
 if TYPE_CHECKING:
     from tests import shops
@@ -56,13 +61,13 @@ def test_each_cluster_gets_a_certificate_of_the_one_authority_for_the_names_of_i
     assert "certificate authority of Apps lies in" in done.err
     assert "nothing to do" in again.err
     folder = shop.folder / "trust" / "app"
-    authority = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+    signer = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
     assert (folder / "ca.key").stat().st_mode & 0o077 == 0
     secrets = present(held(shop))
     certificates = [x509.load_pem_x509_certificate(each["tls.crt"]) for each in secrets]
     assert len({each.serial_number for each in certificates}) == 3
     for secret, each in zip(secrets, certificates, strict=True):
-        each.verify_directly_issued_by(authority)
+        each.verify_directly_issued_by(signer)
         assert secret["ca.crt"] == (folder / "ca.crt").read_bytes()
         names = each.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         space = shop.namespace
@@ -158,9 +163,9 @@ def test_a_new_authority_takes_the_place_of_the_old_one_and_both_are_trusted_bet
     assert not (folder / "next").exists()
     assert [each["ca.crt"] for each in before] == [old] * 3
     assert [each["ca.crt"] for each in after] == [new] * 3
-    authority = x509.load_pem_x509_certificate(new)
+    signer = x509.load_pem_x509_certificate(new)
     for each in after:
-        x509.load_pem_x509_certificate(each["tls.crt"]).verify_directly_issued_by(authority)
+        x509.load_pem_x509_certificate(each["tls.crt"]).verify_directly_issued_by(signer)
     assert "nothing to do" in shop.run("up").err
 
 
@@ -182,6 +187,22 @@ def test_a_rotation_that_stopped_is_gone_on_with_and_up_refuses_until_then(shop:
     assert all(old in each["ca.crt"] for each in both)
     assert "isthmus deploy rotate brings it to its end" in refused.said
     assert [each["ca.crt"] for each in present(held(shop))] == [new] * 3
+
+
+def test_an_authority_that_the_fleet_names_signs_and_none_is_made_where_it_is_absent(
+    shop: shops.Shop,
+) -> None:
+    shop.fleet["trust"] = {"apps": "pki/apps"}
+    shop.write()
+
+    refused = shop.run("diff", code=2)
+    made = authority.create("ours", random=os.urandom, now=dt.datetime.now(dt.UTC))
+    keyfiles.write(shop.folder / "pki" / "apps", certificate=made.pem, key=made.key_pem)
+    shop.run("up")
+
+    assert "no authority lies there" in refused.said
+    assert [each["ca.crt"] for each in present(held(shop))] == [made.pem] * 3
+    assert not (shop.folder / "trust").exists()
 
 
 def test_a_server_that_names_nobody_and_a_name_that_is_none_are_refused_where_they_stand(

@@ -140,10 +140,11 @@ async def status(place: places.Place) -> dict[str, Any]:
     from isthmus.engine import status as statuses
 
     certified = None
-    if place.wanted is not None and place.folder is not None and place.wanted.spec.certificates:
+    if place.wanted is not None and place.wanted.spec.certificates:
         from isthmus.cli import signing
 
-        certified = statuses.Certified(app=place.wanted, roots=signing.roots(place.folder))
+        wanted, fleet, folder = place.both()
+        certified = statuses.Certified(app=wanted, roots=signing.roots(fleet, folder))
     async with connection.opened(place.voters, with_helm=False) as world:
         return await statuses.status(
             world,

@@ -40,9 +40,15 @@ def prepare(wanted: apps.App, fleet: fleets.Fleet, folder: Path) -> keys.Keys | 
 
     if not wanted.spec.certificates:
         return None
-    where, now = folder / keys.TRUST / FOLDER, dt.datetime.now(dt.UTC)
+    where, now = _where(fleet, folder), dt.datetime.now(dt.UTC)
     what = "certificate authority of Apps"
     found = keys.read_authority(where, now)
+    if found is None and fleet.spec.trust is not None and fleet.spec.trust.apps is not None:
+        raise errors.InputError(
+            f"`trust.apps` of the Fleet names {fleet.spec.trust.apps}, and no authority lies there",
+            where=str(where),
+            remedy="put ca.crt and ca.key there, or one file with both; without the field one is made",
+        )
     if found is not None and keys.following(where, now) is not None:
         raise errors.ConflictError(
             "a new authority of Apps lies here, and not every App has gone over to it",
@@ -56,9 +62,15 @@ def prepare(wanted: apps.App, fleet: fleets.Fleet, folder: Path) -> keys.Keys | 
         code="new-authority",
         severity=finding.Severity.INFO,
         message=f"a new {what} will be made in {where}; its key goes to no cluster",
-        remedy="to use one that you have, put it there as ca.crt and ca.key",
+        remedy="to use one that you have, name it: `trust: {apps: DIR}` in the Fleet",
     )
     return keys.Keys(authority=made, where=where, is_new=True, what=what, findings=(said,))
+
+
+def _where(fleet: fleets.Fleet, folder: Path) -> Path:
+    """Return where the authority of Apps lies: as the Fleet says, else beside it."""
+    stated = fleet.spec.trust.apps if fleet.spec.trust is not None else None
+    return folder / stated if stated is not None else folder / keys.TRUST / FOLDER
 
 
 def of(found: keys.Keys | None) -> certificates.Signing | None:
@@ -86,7 +98,9 @@ async def rotate(folder: Path, ways: running.Ways, *, settle: float) -> operatio
     from isthmus.rollout.connect import rotation
 
     here = _places(folder)
-    both = rotating.pair(connection.folder_of(folder) / keys.TRUST / FOLDER, _name(here[0]), up="deploy up")
+    _, fleet, lies = here[0].both()
+    where = keys.folder_of(_where(fleet, lies))
+    both = rotating.pair(where, f"isthmus {fleet.name} apps", up="deploy up")
     first, ended = both.keep, None
     voters = tuple(dict(pair for each in here for pair in each.voters).items())
     async with connection.opened(voters, with_helm=True) as world:
@@ -120,11 +134,6 @@ def _places(folder: Path) -> tuple[places.Place, ...]:
     return found
 
 
-def _name(place: places.Place) -> str:
-    _, fleet, _ = place.both()
-    return f"isthmus {fleet.name} apps"
-
-
 async def _remaining(
     world: worlds.World, here: Sequence[places.Place], both: rotating.Pair
 ) -> tuple[rotation.Stage, ...]:
@@ -140,9 +149,9 @@ async def _remaining(
     return rotation.remaining(found, old=both.old.key_id, new=both.new.key_id)
 
 
-def roots(folder: Path) -> tuple[x509.Certificate, ...]:
+def roots(fleet: fleets.Fleet, folder: Path) -> tuple[x509.Certificate, ...]:
     """Return whom Apps of a folder may trust: the authority that lies there, and one that takes its place."""
-    where, now = folder / keys.TRUST / FOLDER, dt.datetime.now(dt.UTC)
+    where, now = _where(fleet, folder), dt.datetime.now(dt.UTC)
     found = keys.read_authority(where, now)
     after = keys.following(where, now) if found is not None else None
     return tuple(each.certificate for each in (found, after) if each is not None)

@@ -77,6 +77,8 @@ class Trust(types.Value):
     """Of ClusterMesh and Hubble; `trust` where none is written, which is made on first use."""
     istio: types.Text | None = None
     """The root of Istio, with room for one level below it; `istio` in the former where none is written."""
+    apps: types.Text | None = None
+    """Of the certificates of Apps; `trust/app` where none is written."""
 
 
 class Cluster(types.Value):
