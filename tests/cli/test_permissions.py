@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from isthmus.cli import main, permissions
+from isthmus.cli import main, permissions, rights
 
 
 def _documents(verb: str, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -20,7 +20,7 @@ def _place(document: dict[str, Any]) -> str | None:
     return namespace
 
 
-VERBS = sorted(set().union(*(right.needed_by for right in permissions.RIGHTS)))
+VERBS = sorted(set().union(*(right.needed_by for right in rights.RIGHTS)))
 
 
 @pytest.mark.parametrize("verb", VERBS)
