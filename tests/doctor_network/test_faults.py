@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from isthmus.cli import permissions
+from isthmus.lab.images import catalog
+from isthmus.rollout.connect.proof import hosts
 from tests.connect_verify import meshes
 from tests.doctor_network import worlds
 from tests.doctor_network.worlds import errors_of
@@ -104,6 +106,21 @@ def test_an_interface_that_leaves_work_to_the_processor_is_a_warning(world: worl
     assert (said["code"], said["severity"], said["cluster"]) == ("offloads-missing", "warning", "west")
     assert said["evidence"] == ["eth0 tx-tcp-segmentation"]
     assert "ethtool -K eth0 tx-tcp-segmentation on" in said["remedy"]
+
+
+def test_pods_on_nodes_that_a_killed_run_left_are_taken_over_and_go(world: worlds.World) -> None:
+    for cluster in meshes.CLUSTERS:
+        api = world.mesh.lab.api(cluster)
+        api.create("/api/v1/namespaces", hosts.namespace())
+        body = hosts.daemon_set("killed", catalog.ref("busybox"))
+        api.create(f"/apis/apps/v1/namespaces/{hosts.NAMESPACE}/daemonsets", body)
+
+    found = world.doctor("--probe", code=0)
+
+    assert found["findings"] == []
+    assert not [each for each in found["not_checked"] if each["trouble"] == 16]
+    for cluster in meshes.CLUSTERS:
+        assert world.mesh.lab.api(cluster).get(f"/api/v1/namespaces/{hosts.NAMESPACE}") is None
 
 
 @pytest.mark.long

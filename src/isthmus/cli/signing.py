@@ -91,7 +91,8 @@ def told(draft: drafts.Draft, found: keys.Keys | None) -> drafts.Draft:
 async def rotate(folder: Path, ways: running.Ways, *, settle: float) -> operation.Operation | None:
     """Run what is left of a rotation; return the last operation, None when nothing was left to do.
 
-    After each operation pods have `settle` seconds to be brought the Secrets, and to read them again.
+    Before a stage counts on the one before, pods have `settle` seconds to be brought the Secrets and to read
+    them again: also in a run that goes on, which does not know how long ago that was.
     """
     from isthmus.cli import connection
     from isthmus.engine import operations
@@ -107,6 +108,9 @@ async def rotate(folder: Path, ways: running.Ways, *, settle: float) -> operatio
         for each in here:
             await operations.refuse_owned(world, each.voters, each.namespace, each.app)
         for stage in await _remaining(world, here, both):
+            if stage is not rotation.Stage.TRUST and settle:
+                typer.echo(f"waiting {settle:g} s for kubelets to bring Secrets to pods", err=True)
+                await world.clock.sleep(settle)
             if ways.form is output.Output.TEXT:
                 typer.echo(rotation.APPS_SAID[stage], err=True)
             for each in here:
@@ -114,9 +118,6 @@ async def rotate(folder: Path, ways: running.Ways, *, settle: float) -> operatio
                 ended, first = ran or ended, None
                 if ran is not None and not rotating.is_whole(ran):
                     return ran
-            if stage is not rotation.Stage.DROP and settle:
-                typer.echo(f"waiting {settle:g} s for kubelets to bring Secrets to pods", err=True)
-                await world.clock.sleep(settle)
     both.finish()
     return ended
 

@@ -65,6 +65,7 @@ class Hosts:
     async def _bring(self, nodes: set[str]) -> dict[str, str]:
         """Return the pods that run, by node: all of them, or those that do when the time is over."""
         await self._home.make(hosts.namespace())
+        await self._delete(await self._standing())  # of a run that was killed: its selector cannot change
         await self.server.apply(
             kinds.DAEMON_SET, hosts.daemon_set(self.run, self.image), manager=probes.MANAGER
         )
@@ -98,16 +99,26 @@ class Hosts:
         return found
 
     async def _take(self) -> None:
-        """Remove everything, the namespace too where it is ours; what stays is told."""
+        """Remove everything, unless a later run has taken it over; what stays is told."""
         try:
-            standing = await self.server.get(kinds.DAEMON_SET, hosts.NAME, hosts.NAMESPACE)
-            if standing is not None:
-                await self.server.delete(
-                    kinds.DAEMON_SET, hosts.NAME, hosts.NAMESPACE, uid=standing["metadata"]["uid"]
-                )
+            standing = await self._standing()
+            if standing is not None and standing["metadata"].get("labels", {}).get(objects.RUN) != self.run:
+                self.say("another run has taken the pods on nodes over")
+                return
+            await self._delete(standing)
             await self._home.remove()
         except errors.IsthmusError as error:
             self.say(str(error.brief))
+
+    async def _standing(self) -> Json | None:
+        return await self.server.get(kinds.DAEMON_SET, hosts.NAME, hosts.NAMESPACE)
+
+    async def _delete(self, standing: Json | None) -> None:
+        if standing is not None:
+            uid = standing["metadata"]["uid"]
+            await self.server.delete(
+                kinds.DAEMON_SET, hosts.NAME, hosts.NAMESPACE, uid=uid, propagation="Background"
+            )
 
     @property
     def _home(self) -> homes.Home:
