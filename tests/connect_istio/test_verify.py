@@ -87,6 +87,7 @@ def test_a_cluster_that_takes_plain_traffic_is_named_and_not_called_strict(mesh:
     assert "without mTLS were answered" in proof(found, "west", "east", "plain-refused")["why"]
 
 
+@pytest.mark.long
 def test_a_cluster_below_another_root_is_red_both_ways_and_well_by_itself(mesh: proofs.Mesh) -> None:
     with mesh.foreign_root("east"):
         found = mesh.verify(code=1)
@@ -99,6 +100,7 @@ def test_a_cluster_below_another_root_is_red_both_ways_and_well_by_itself(mesh: 
     assert states(found, "service-remote") == dict.fromkeys(PAIRS, "ok")
 
 
+@pytest.mark.long
 def test_pods_that_get_no_sidecar_are_named_and_nothing_is_asked_from_them(mesh: proofs.Mesh) -> None:
     labels = {"istio-injection": "disabled"}
     body = {"metadata": {"name": objects.Space.MESHED.value, "labels": labels}}
