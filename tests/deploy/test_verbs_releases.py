@@ -229,7 +229,7 @@ def test_a_cluster_that_left_the_app_keeps_its_release_until_it_is_named(shop: s
 
 
 STATUS = {"app", "namespace", "operation", "lock", "error", "clusters"}
-ROW = {"cluster", "revision", "status", "chart", "ready", "modified", "message", "error"}
+ROW = {"cluster", "revision", "status", "chart", "ready", "modified", "message", "error", "certificates"}
 OPERATION = {
     "id", "plan", "user", "started", "worker", "phase", "outcome", "reason", "ended", "runs", "undo",
     "passages", "events",
