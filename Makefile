@@ -4,6 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= logical
 REAL := lab_network lab_fault connect_network connect_verify connect_ways connect_istio doctor_network demo
+LONG := connect/test_gateways.py connect/test_istio.py
 
 .PHONY: help setup binaries network test demo lint style rooms tree locks types connect faults freeze mutations bench docs-check lock clean
 
@@ -60,7 +61,7 @@ faults: binaries ## outages, and kill -9 at every point of every journal (the lo
 
 connect: network ## all that needs real nodes, one after another: lab, faults, mesh, proofs, demo (an hour)
 	@echo "running what needs real nodes: $(REAL)"
-	@$(BIN)/python -m pytest -n 1 --dist loadgroup $(addprefix tests/,$(REAL)) $(ARGS)
+	@$(BIN)/python -m pytest -n 1 --dist loadgroup $(addprefix tests/,$(REAL) $(LONG)) $(ARGS)
 
 freeze: binaries ## freeze deploy and its helm at 100 seeded moments of a rollout
 	@ISTHMUS_FREEZES=100 $(BIN)/python -m pytest tests/faults/test_freeze.py $(ARGS)

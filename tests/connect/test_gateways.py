@@ -311,6 +311,7 @@ def mesh(net: meshes.Net) -> Iterator[meshes.Net]:
 @pytest.mark.lab
 @pytest.mark.timeout(400)
 @pytest.mark.xdist_group("connect")
+@pytest.mark.long
 def test_gateways_come_last_and_go_first_and_nothing_of_them_is_left(mesh: meshes.Net) -> None:
     shown = mesh.run("diff")
     assert "istio-eastwestgateway" in shown.out

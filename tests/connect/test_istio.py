@@ -385,6 +385,7 @@ class TestOnServers:
             ours = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Disthmus"
             assert mesh.get(name, f"{SPACE}/serviceaccounts?{ours}")["items"] == []
 
+    @pytest.mark.long
     def test_a_new_root_takes_the_place_of_the_old_one_also_after_a_run_that_failed(
         self, mesh: meshes.Net
     ) -> None:
