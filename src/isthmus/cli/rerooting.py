@@ -116,9 +116,7 @@ async def _draft(
     stage: rotation.Stage,
 ) -> drafts.Connected:
     from isthmus.engine.connect import draft as drafts
-    from isthmus.rollout.connect import rotation
 
-    signer, other = (both.old, both.new) if stage is rotation.Stage.TRUST else (both.new, both.old)
-    also = () if stage is rotation.Stage.DROP else (other.certificate,)
+    signer, also = both.signs(stage)
     signing = drafts.Signing(authority=authority, root=signer, also_roots=also)
     return await drafts.up(world, place.made, folder=place.folder, signing=signing)

@@ -43,6 +43,14 @@ class Pair:
         """Both certificates."""
         return [self.old.certificate, self.new.certificate]
 
+    def signs(self, stage: rotation.Stage) -> tuple[authorities.Authority, tuple[x509.Certificate, ...]]:
+        """Return who signs in a stage, and whom else everybody trusts in it."""
+        from isthmus.rollout.connect import rotation
+
+        signer, other = (self.old, self.new) if stage is rotation.Stage.TRUST else (self.new, self.old)
+        # The certificates that stand were signed by both while the stages go on: neither is a stranger.
+        return signer, () if stage is rotation.Stage.DROP else (other.certificate,)
+
     def finish(self) -> None:
         """Put the new authority where the old one lies, whose key is deleted."""
         from isthmus.clients import keyfiles
@@ -152,13 +160,9 @@ def _refuse_silent(seen: Iterable[state.State]) -> None:
 
 def _signing(stage: rotation.Stage, both: Pair) -> drafts.Signing:
     from isthmus.engine.connect import draft as drafts
-    from isthmus.rollout.connect import rotation
 
-    if stage is rotation.Stage.TRUST:
-        return drafts.Signing(authority=both.old, also=(both.new.certificate,))
-    also = (both.old.certificate,) if stage is rotation.Stage.ISSUE else ()
-    # The certificates that stand were signed by both while the stages go on: neither is a stranger.
-    return drafts.Signing(authority=both.new, also=also)
+    signer, also = both.signs(stage)
+    return drafts.Signing(authority=signer, also=also)
 
 
 async def _draft(

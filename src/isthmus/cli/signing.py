@@ -168,11 +168,9 @@ async def _run(
 ) -> operation.Operation | None:
     from isthmus.engine import certificates
     from isthmus.engine import draft as drafts
-    from isthmus.rollout.connect import rotation
 
     wanted, fleet, folder = place.both()
-    signer, other = (both.old, both.new) if stage is rotation.Stage.TRUST else (both.new, both.old)
-    also = () if stage is rotation.Stage.DROP else (other.certificate,)
+    signer, also = both.signs(stage)
     by = certificates.Signing(authority=signer, also=also)
     draft = await drafts.up(world, wanted, fleet, folder=folder, signing=by)
     return await running.start(world, draft, ways, first=first)
