@@ -39,8 +39,8 @@ class Narrowing:
 class Request:
     """What is asked above the port, as far as the question gives it.
 
-    `headers` have lower-case names. `server_name` is the TLS server name, `query` the name that a DNS question
-    asks. `token` says 'valid' or 'invalid' of a JSON web token, None without one; `claims` are a valid one's.
+    `headers` have lower-case names. `server_name` is the TLS server name, `query` the name that DNS is asked
+    for. `token` says 'valid' or 'invalid' of a JSON web token, None without one; `claims` are a valid one's.
     """
 
     method: str | None = None

@@ -9,10 +9,12 @@ import dataclasses
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from isthmus.policy import labels
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from isthmus.policy import labels, ports
+    from isthmus.policy import ports
 
 
 class Mesh(StrEnum):
@@ -28,6 +30,10 @@ class Enforcer(StrEnum):
 
     KUBERNETES = "kubernetes"
     CILIUM = "cilium"
+
+
+NODE: Final = frozenset({f"{labels.RESERVED}host", f"{labels.RESERVED}remote-node"})
+"""The labels of the node that asks and of every other."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,6 +94,16 @@ class Endpoint:
     def title(self) -> str:
         """`namespace/name[Kind]`, an address, or the name of an entity."""
         return f"{self.namespace}/{self.name}[{self.kind}]" if self.namespace else self.name
+
+    @property
+    def is_pod(self) -> bool:
+        """Whether it is pods of a namespace."""
+        return labels.NAMESPACE in self.labels
+
+    @property
+    def is_node(self) -> bool:
+        """Whether it is a node: the own one or another."""
+        return not self.is_pod and not NODE.isdisjoint(self.labels)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
