@@ -1,0 +1,69 @@
+"""Finds what a question names in a world, or says what there is instead."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from typing import TYPE_CHECKING
+
+from isthmus.model import errors
+from isthmus.policy import labels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from isthmus.policy import question, world
+
+
+class Directory:
+    """Endpoints of a world by name and by address."""
+
+    def __init__(self, known: world.World) -> None:
+        self._world = known
+        self._names: dict[tuple[str, str], list[world.Endpoint]] = {}
+        self._addresses: dict[int, world.Endpoint] = {}
+        for each in known.endpoints:
+            if each.namespace is not None:
+                self._names.setdefault((each.namespace, each.name), []).append(each)
+            for address in each.addresses:
+                self._addresses.setdefault(address, each)
+
+    def workload(self, wanted: question.Workload) -> world.Endpoint:
+        """Return the one workload a question names; InputError when it is none or several."""
+        named = self._names.get((wanted.namespace, wanted.name), [])
+        found = [each for each in named if wanted.kind in {None, each.kind}]
+        here = [each for each in found if wanted.cluster in {None, each.cluster}]
+        if len(here) == 1:
+            return here[0]
+        if here:
+            raise _ambiguous(wanted, here)
+        if len(found) == 1 and len(self._world.settings) == 1 and wanted.cluster is not None:
+            # Manifests without clusters say nothing against the cluster that the question gives.
+            return _moved(found[0], wanted.cluster)
+        raise self._unknown(wanted)
+
+    def at(self, place: int) -> world.Endpoint | None:
+        """Return the endpoint with an address, if the manifests or the cluster tell of one."""
+        return self._addresses.get(place)
+
+    def _unknown(self, wanted: question.Workload) -> errors.InputError:
+        titles = [f"{namespace}/{name}" for namespace, name in self._names]
+        close = difflib.get_close_matches(f"{wanted.namespace}/{wanted.name}", titles, n=3, cutoff=0.5)
+        some = close or sorted(titles)[:3]
+        return errors.InputError(
+            f"no pod or workload is {wanted}",
+            why=f"there are {len(titles)} in all" if titles else "the manifests have none",
+            remedy=f"did you mean {' or '.join(some)}?" if some else "give the manifests of workloads too",
+        )
+
+
+def _ambiguous(wanted: question.Workload, here: Sequence[world.Endpoint]) -> errors.InputError:
+    clusters = {each.cluster for each in here}
+    shown = [f"{each.cluster}:{each.title}" if len(clusters) > 1 else each.title for each in here]
+    return errors.InputError(
+        f"{wanted} names several", why=", ".join(sorted(shown)), remedy=f"write one of them: {shown[0]}"
+    )
+
+
+def _moved(each: world.Endpoint, cluster: str) -> world.Endpoint:
+    return dataclasses.replace(each, cluster=cluster, labels={**each.labels, labels.CLUSTER: cluster})
