@@ -35,7 +35,7 @@ class Judge:
             name: tuple(each for each in known.services if each.cluster == name) for name in known.settings
         }
 
-    def answer(self, asked: question.Question) -> answer.Answer:
+    def ask(self, asked: question.Question) -> answer.Answer:
         """Return the answer to a question; InputError when it names what is not there.
 
         Where pods of one workload are judged differently, one that is denied is shown.
@@ -140,7 +140,7 @@ def _above(found: answer.Layer, decision: decide.Decision, hop: hops.Hop, book: 
         return found
     because = tuple(dict.fromkeys(each.origin for each in said.rules)) or found.because
     if hop.carried is not hops.Carried.PLAIN and said.kind is proxy.Kind.HTTP:
-        why = f"{sentences.names(because)} reads HTTP, and what it gets is {hop.carried.value}: no request passes"
+        why = f"{sentences.names(because)} reads HTTP, and what comes is {hop.carried.value}: nothing passes"
         change = "take its HTTP rules out and put them into an AuthorizationPolicy"
         return dataclasses.replace(found, verdict=answer.Word.DENY, because=because, why=why, change=change)
     if said.is_allowed:
@@ -152,7 +152,7 @@ def _above(found: answer.Layer, decision: decide.Decision, hop: hops.Hop, book: 
         found,
         verdict=answer.Word.DENY,
         because=because,
-        why=f"{sentences.names(because)} lets the port through, and no {said.kind.value} rule of it this request",
+        why=f"{sentences.names(because)} lets the port through, and no {said.kind.value} rule this request",
         change=f"a rule of {said.kind.value} that this request meets, or one without any",
     )
 
