@@ -50,6 +50,11 @@ class Judge:
             return dataclasses.replace(denied[0], notes=(*denied[0].notes, note))
         return (denied or found)[0]
 
+    @property
+    def _is_nobodys(self) -> bool:
+        """Whether the manifests say of no cluster that they are its: then they are those of each asked about."""
+        return set(self.world.settings) == {world.DEFAULT_CLUSTER}
+
     def settings(self, cluster: str) -> world.Settings:
         """Return how a cluster enforces; one that only the question names is as the only one known."""
         known = self.world.settings
@@ -78,16 +83,13 @@ class Judge:
         return found
 
     def _spot(self, spot: question.Spot, asked: question.Question) -> tuple[world.Endpoint, ...]:
+        ends = (asked.source, asked.destination)
+        said = [each.cluster for each in ends if isinstance(each, question.Workload) and each.cluster]
         if isinstance(spot, question.Workload):
+            if spot.cluster is None and said and self._is_nobodys:
+                spot = dataclasses.replace(spot, cluster=said[0])
             return self._directory.workload(spot)
-        cluster = next(
-            (
-                each.cluster
-                for each in (asked.source, asked.destination)
-                if isinstance(each, question.Workload) and each.cluster
-            ),
-            next(iter(self.world.settings), world.DEFAULT_CLUSTER),
-        )
+        cluster = said[0] if said else next(iter(self.world.settings), world.DEFAULT_CLUSTER)
         if isinstance(spot, question.Entity):
             return (entities.named(spot.name, cluster=cluster),)
         known = self._directory.at(spot.place)
