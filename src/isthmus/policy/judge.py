@@ -52,7 +52,7 @@ class Judge:
 
     @property
     def _is_nobodys(self) -> bool:
-        """Whether the manifests say of no cluster that they are its: then they are those of each asked about."""
+        """Whether the manifests are of no cluster: then each that is asked about has them."""
         return set(self.world.settings) == {world.DEFAULT_CLUSTER}
 
     def settings(self, cluster: str) -> world.Settings:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from isthmus.render import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from isthmus.policy import answer, question
 
@@ -36,6 +38,17 @@ def explanation(found: answer.Answer, asked: question.Question, *, width: int = 
     if not found.layers:
         lines.append("No policy stands between them.")
     return "\n".join([*lines, *_notes(found, width)])
+
+
+def manifests(objects: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
+    """Return the YAML of each cluster's objects, documents one after another."""
+    return {
+        name: f"# {name}\n"
+        + "".join(
+            "---\n" + yaml.safe_dump(dict(each), sort_keys=False, default_flow_style=False) for each in found
+        )
+        for name, found in objects.items()
+    }
 
 
 def _headline(asked: question.Question) -> str:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from isthmus.model import folder
 
 Json = dict[str, Any]
-MANAGED: Final = {"app.kubernetes.io/managed-by": "isthmus"}
 INTENT: Final = "isthmus.dev/access"
 """The label by which objects are found again: `NAMESPACE.NAME` of their intent, or `default-deny`."""
 
@@ -135,4 +134,4 @@ def _istio(
 
 
 def _labelled(each: Json, intent: str) -> Json:
-    return {**each, "metadata": {**each["metadata"], "labels": {**MANAGED, INTENT: intent}}}
+    return {**each, "metadata": {**each["metadata"], "labels": {INTENT: intent}}}

@@ -9,7 +9,7 @@ from isthmus.model import finding
 from isthmus.policy import world
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from isthmus.model import access
     from isthmus.policy.intents import ground, parties
@@ -62,20 +62,24 @@ def _open(intent: parties.Intent, party: parties.Party) -> Iterator[Holding]:
         yield Holding(intent.title, cluster, "who", (), why, remedy)
 
 
-def findings(held: Iterator[Holding] | tuple[Holding, ...]) -> Iterator[finding.Finding]:
-    """Yield a finding for each part that nothing holds."""
+def findings(held: Iterable[Holding]) -> Iterator[finding.Finding]:
+    """Yield a finding for each part that nothing holds, with the clusters where that is so."""
+    where: dict[tuple[str, str, str | None, str | None], list[str]] = {}
     for each in held:
         if not each.holds:
-            yield finding.Finding(
-                code="intent-not-holding",
-                severity=finding.Severity.WARNING,
-                kind="Access",
-                namespace=each.intent.partition("/")[0],
-                name=each.intent.partition("/")[2],
-                cluster=each.cluster,
-                message=f"not holding: {each.part}: {each.why}",
-                remedy=each.remedy or "",
-            )
+            where.setdefault((each.intent, each.part, each.why, each.remedy), []).append(each.cluster)
+    for (intent, part, why, remedy), clusters in where.items():
+        namespace, _, name = intent.partition("/")
+        yield finding.Finding(
+            code="intent-not-holding",
+            severity=finding.Severity.WARNING,
+            kind="Access",
+            namespace=namespace,
+            name=name,
+            cluster=clusters[0] if len(clusters) == 1 else None,
+            message=f"not holding in {', '.join(clusters)}: {part}: {why}",
+            remedy=remedy or "",
+        )
 
 
 def _who(intent: parties.Intent, here: ground.Ground, grounds: Mapping[str, ground.Ground]) -> Holding:
