@@ -110,6 +110,37 @@ def up(
 
 
 @app.command()
+def drift(
+    folder: Folder = Path(),
+    only: Only = None,
+    form: Form = output.Output.TEXT,
+    fail_on: Annotated[
+        output.FailOn, typer.Option("--fail-on", help="The least severity that exits 1.")
+    ] = output.FailOn.ERROR,
+    _verbose: Verbose = False,
+) -> None:
+    """Find what was changed by hand: objects taken away, rules that differ, policies that no intent made.
+
+    Exits 0 without such, 1 with some, 3 when a cluster is silent.
+
+    Examples:
+        isthmus access drift -f shop
+        isthmus access drift -f shop --only west -o json
+    """
+    found = enforcing.find(folder, form)
+    said, silent = asyncio.run(enforcing.drift(found, only))
+    if form is output.Output.TEXT:
+        for name, why in silent.items():
+            typer.echo(f"{name}: {why}", err=True)
+        output.print_findings(said, err=False)
+        if not said and not silent:
+            typer.echo("every cluster has what the intents come to, and nothing beside it")
+    else:
+        output.emit({"findings": [each.to_json() for each in said], "silent": silent}, form)
+    raise typer.Exit(int(errors.Exit.UNREACHABLE if silent else output.exit_code(said, fail_on)))
+
+
+@app.command()
 def down(
     folder: Folder = Path(),
     only: Only = None,
