@@ -36,9 +36,7 @@ class Range(NamedTuple):
     @property
     def title(self) -> str:
         """First and last address, marked as outside."""
-        first, last = (
-            str(prefix.Prefix(each, 1)).partition("/")[0] for each in (self.first, self.end - 1)
-        )
+        first, last = (str(prefix.Prefix(each, 1)).partition("/")[0] for each in (self.first, self.end - 1))
         return f"{first}-{last}[External]"
 
     @property

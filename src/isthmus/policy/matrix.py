@@ -96,13 +96,18 @@ class Matrix:
                 for cluster, held in self.rules.items()
                 for entry in tables.entries(self.places, held.rules, direction, self.guarded(cluster))
             )
-            sided = (
-                (each.stage, each.ports, *_sides(each, by_subject=by_subject))
-                for each in found
-            )
+            sided = ((each.stage, each.ports, *_sides(each, by_subject=by_subject)) for each in found)
             known = tables.Table(sided, self.places.count)
             self._tables[direction, by_subject] = known
         return known
+
+    def allowed(self, source: int, destination: int) -> ports.Ports:
+        """Return what is let through between two places; nothing is kept, so it is not for many."""
+        bit = 1 << destination
+        for block in self.blocks():
+            if source in block.sources:
+                return next((held for held, there in block.destinations.items() if there & bit), ports.NONE)
+        return ports.NONE
 
     def blocks(self) -> Iterator[Block]:
         """Yield the matrix: each source in one block, each destination of it in one bit set at most."""
@@ -177,9 +182,7 @@ class Matrix:
             *([each.title] for each in ranges),
         ]
 
-    def _outward(
-        self, key: tuple[tuple[int, ...], tuple[int, ...]], mark: tables.Isolated
-    ) -> pieces.Pieces:
+    def _outward(self, key: tuple[tuple[int, ...], tuple[int, ...]], mark: tables.Isolated) -> pieces.Pieces:
         """Return what sources of a key are let send."""
         sides = self.table(EGRESS, by_subject=True).of(key)
         return tables.decide(sides, self.places.destinations, mark)

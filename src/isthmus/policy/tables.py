@@ -141,9 +141,7 @@ def _stage(side: Side) -> Stage:
     return side.stage
 
 
-def decide(
-    sides: Sequence[Side], universe: int, alone: Isolated, *, is_host: bool = False
-) -> pieces.Pieces:
+def decide(sides: Sequence[Side], universe: int, alone: Isolated, *, is_host: bool = False) -> pieces.Pieces:
     """Return what is let through to or from the places of a universe; `alone` are those of it isolated.
 
     `is_host` marks a node as the source: isolation does not stop it.

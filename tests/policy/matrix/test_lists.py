@@ -69,9 +69,7 @@ def is_focused(case: dict[str, Any], ends: tuple[str, str]) -> bool:
 def test_a_list_of_connections_is_that_of_the_suite() -> None:
     for case in LISTS:
         expected = {(row["src"], row["dst"]): row["conn"] for row in case["connections"]}
-        found = {
-            ends: words for ends, words in listed(case["input_dir"]).items() if is_focused(case, ends)
-        }
+        found = {ends: words for ends, words in listed(case["input_dir"]).items() if is_focused(case, ends)}
         assert found == expected, case["id"]
 
 

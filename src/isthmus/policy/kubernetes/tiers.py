@@ -69,12 +69,11 @@ class Policy:
 
 
 def read(
-    objects: Sequence[world.Object], settings: world.Settings, findings: list[finding.Finding]
+    objects: Sequence[tuple[world.Object, notes.Notes]],
 ) -> rule.Rules:
     """Return the rules of all policies of these kinds in a cluster."""
     found: list[Policy] = []
-    for each in objects:
-        told = notes.of(each, settings, findings)
+    for each, told in objects:
         if _is_enforced(told):
             try:
                 found.append(_policy(told, each))
@@ -174,7 +173,9 @@ def _rules(
             raise told.broken(f"{place}.action", message, f"use one of: {words}")
         base = rule.Rule(told.origin, place, direction, action, subject)
         try:
-            wanted = dialect.read_ports(told, f"{place}.{dialect.list_of_ports}", found.get(dialect.list_of_ports))
+            wanted = dialect.read_ports(
+                told, f"{place}.{dialect.list_of_ports}", found.get(dialect.list_of_ports)
+            )
             peers = list(_peers(told, f"{place}.{side}", found.get(side), direction))
         except notes.BrokenError:
             yield from _closed(base)
