@@ -1,4 +1,4 @@
-"""Single connections of whole folders of manifests, between workloads and addresses, as a suite judges them."""
+"""Single connections of whole folders of manifests, of workloads and addresses, as a suite judges them."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, Any
 
 from isthmus.address import prefix, space
@@ -16,7 +15,6 @@ def cidr(told: notes.Notes, place: str, data: Any) -> prefix.Prefix:
     """Return the prefix of a text such as `10.0.0.0/8`; BrokenError when it is none."""
     if isinstance(data, str) and "/" in data:
         try:
-            ipaddress.ip_network(data, strict=False)
             return prefix.parse(data)
         except ValueError:
             pass

@@ -6,10 +6,11 @@ an API server would refuse is told, and the part that cannot be read lets nothin
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.model import finding
-from isthmus.policy import labels, rule
+from isthmus.policy import labels, ports, rule
 from isthmus.policy.kubernetes import blocks, notes, portlists, selectors
 
 if TYPE_CHECKING:
@@ -24,9 +25,8 @@ SIDES: Final = {
 }
 
 
-def read(each: world.Object, settings: world.Settings, findings: list[finding.Finding]) -> rule.Rules:
-    """Return the rules and isolations of one policy; findings go to the list."""
-    told = notes.of(each, settings, findings)
+def read(each: world.Object, told: notes.Notes) -> rule.Rules:
+    """Return the rules and isolations of one policy."""
     try:
         spec = told.mapping("spec", each.data.get("spec"))
         told.only("spec", spec, SPEC)
@@ -51,9 +51,14 @@ def read(each: world.Object, settings: world.Settings, findings: list[finding.Fi
 
 
 def _subject(told: notes.Notes, spec: Any) -> labels.Selector:
-    inside = labels.equal(labels.NAMESPACE, told.origin.namespace or "")
-    inside &= labels.equal(labels.CLUSTER, told.settings.cluster)
-    return inside & selectors.own(told, "spec.podSelector", spec.get("podSelector"))
+    wanted = spec.get("podSelector")
+    own = told.once("own", wanted, lambda: selectors.own(told, "spec.podSelector", wanted))
+    namespace = told.origin.namespace or ""
+    return told.once("inside", namespace, lambda: _inside(told, namespace)) & own
+
+
+def _inside(told: notes.Notes, namespace: str) -> labels.Selector:
+    return labels.equal(labels.NAMESPACE, namespace) & labels.equal(labels.CLUSTER, told.settings.cluster)
 
 
 def _types(told: notes.Notes, spec: Any) -> frozenset[str]:
@@ -80,13 +85,17 @@ def _rules(
         try:
             found = told.mapping(place, each)
             told.only(place, found, (side, "ports"))
-            wanted = portlists.network(told, f"{place}.ports", found.get("ports"))
+            wanted = _ports(told, f"{place}.ports", found.get("ports"))
             for peers in _peers(told, f"{place}.{side}", found.get(side)):
                 yield rule.Rule(
                     told.origin, place, direction, rule.Action.ALLOW, subject, peers=peers, ports=wanted
                 )
         except notes.BrokenError:
             continue
+
+
+def _ports(told: notes.Notes, place: str, data: Any) -> ports.Wanted:
+    return told.once("ports", data, lambda: portlists.network(told, place, data)) if data else ports.EVERY
 
 
 def _peers(told: notes.Notes, place: str, data: Any) -> Iterator[rule.Peers]:
@@ -97,20 +106,27 @@ def _peers(told: notes.Notes, place: str, data: Any) -> Iterator[rule.Peers]:
         return
     chosen: set[labels.Selector] = set()
     for number, each in enumerate(listed):
-        here = f"{place}[{number}]"
         try:
-            found = told.mapping(here, each)
-            told.only(here, found, ("podSelector", "namespaceSelector", "ipBlock"))
-            if found.get("ipBlock") is not None:
-                if len(found) > 1:
-                    raise told.broken(here, "ipBlock stands beside a selector", "write two peers")
-                yield blocks.peers(told, blocks.block(told, f"{here}.ipBlock", found["ipBlock"]))
-            else:
-                chosen.add(_chosen(told, here, found))
+            read = functools.partial(_peer, told, f"{place}[{number}]", each)
+            found = told.once(f"peer of {told.origin.namespace}", each, read)
         except notes.BrokenError:
             continue
+        if isinstance(found, rule.Peers):
+            yield found
+        else:
+            chosen.add(found)
     if chosen:
         yield rule.Peers(selectors=frozenset(chosen))
+
+
+def _peer(told: notes.Notes, place: str, data: Any) -> rule.Peers | labels.Selector:
+    found = told.mapping(place, data)
+    told.only(place, found, ("podSelector", "namespaceSelector", "ipBlock"))
+    if found.get("ipBlock") is None:
+        return _chosen(told, place, found)
+    if len(found) > 1:
+        raise told.broken(place, "ipBlock stands beside a selector", "write two peers")
+    return blocks.peers(told, blocks.block(told, f"{place}.ipBlock", found["ipBlock"]))
 
 
 def _chosen(told: notes.Notes, place: str, data: Any) -> labels.Selector:

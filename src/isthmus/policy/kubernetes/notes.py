@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from isthmus.model import finding
 from isthmus.policy import rule, world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+T = TypeVar("T")
 
 
 class BrokenError(Exception):
@@ -23,6 +25,19 @@ class Notes:
     origin: rule.Origin
     settings: world.Settings
     findings: list[finding.Finding]
+    kept: dict[tuple[str, str], Any] = dataclasses.field(default_factory=dict)
+    """What parts of policies mean, by their kind and text; many policies are written alike."""
+
+    def once(self, kind: str, data: Any, read: Callable[[], T]) -> T:
+        """Return what a part means, read once for all policies unless something is wrong with it."""
+        key = (kind, repr(data))
+        found: T | None = self.kept.get(key)
+        if found is None:
+            before = len(self.findings)
+            found = read()
+            if len(self.findings) == before:
+                self.kept[key] = found
+        return found
 
     def broken(self, place: str, message: str, remedy: str) -> BrokenError:
         """Tell of an error and return what to raise."""
@@ -55,6 +70,8 @@ class Notes:
 
     def only(self, place: str, data: Mapping[str, Any], known: Iterable[str]) -> bool:
         """Tell of fields that the kind does not have: an API server drops them; say whether there are any."""
+        if data.keys() <= set(known):
+            return False
         unknown = [str(key) for key in data if key not in known]
         for key in unknown:
             message = f"{place}.{key}: there is no such field, and the API server drops it"
@@ -78,8 +95,13 @@ class Notes:
         return data
 
 
-def of(each: world.Object, settings: world.Settings, findings: list[finding.Finding]) -> Notes:
+def of(
+    each: world.Object,
+    settings: world.Settings,
+    findings: list[finding.Finding],
+    kept: dict[tuple[str, str], Any],
+) -> Notes:
     """Return the notes of one object."""
     namespace = (each.namespace or "default") if each.kind == "NetworkPolicy" else None
     origin = rule.Origin(each.kind, namespace, each.name, settings.cluster, each.file, each.line)
-    return Notes(origin, settings, findings)
+    return Notes(origin, settings, findings, kept)

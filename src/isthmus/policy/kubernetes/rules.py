@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.policy import rule
-from isthmus.policy.kubernetes import netpol, tiers
+from isthmus.policy.kubernetes import netpol, notes, tiers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,13 +22,14 @@ def read(objects: Iterable[world.Object], settings: world.Settings) -> rule.Rule
     findings: list[finding.Finding] = []
     rules: list[rule.Rule] = []
     isolations: list[rule.Isolation] = []
-    ordered: list[world.Object] = []
+    ordered: list[tuple[world.Object, notes.Notes]] = []
+    kept: dict[tuple[str, str], Any] = {}
     for each in objects:
         if each.kind == "NetworkPolicy" and each.group in GROUPS:
-            found = netpol.read(each, settings, findings)
+            found = netpol.read(each, notes.of(each, settings, findings, kept))
             rules.extend(found.rules)
             isolations.extend(found.isolations)
         elif each.kind in tiers.DIALECTS and each.group == tiers.GROUP:
-            ordered.append(each)
-    rules.extend(tiers.read(ordered, settings, findings).rules)
+            ordered.append((each, notes.of(each, settings, findings, kept)))
+    rules.extend(tiers.read(ordered).rules)
     return rule.Rules(tuple(rules), tuple(isolations), tuple(findings))

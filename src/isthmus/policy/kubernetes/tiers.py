@@ -1,9 +1,10 @@
 """Policies of a cluster's administrators to ordered rules.
 
 ClusterNetworkPolicy (`policy.networking.k8s.io/v1alpha2`) and what it replaced, AdminNetworkPolicy and
-BaselineAdminNetworkPolicy (v1alpha1). Source: network-policy-api v0.2.0, the API's own documentation: within
-a tier the lower priority decides first, within an object the first rule; nothing is isolated by itself.
-A peer that cannot be understood fails closed: an accept then matches nothing, deny and pass deny everything.
+BaselineAdminNetworkPolicy (v1alpha1). Source: network-policy-api v0.2.0, the API's own documentation:
+within a tier the lower priority decides first, within an object the first rule; nothing is isolated by
+itself. A peer that cannot be understood fails closed: an accept then matches
+nothing, deny and pass deny everything.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Dialect:
 
     actions: Mapping[str, rule.Action]
     fields: tuple[str, ...]
-    ports: str
+    list_of_ports: str
     read_ports: Callable[[notes.Notes, str, Any], ports.Wanted]
 
 
@@ -68,12 +69,11 @@ class Policy:
 
 
 def read(
-    objects: Sequence[world.Object], settings: world.Settings, findings: list[finding.Finding]
+    objects: Sequence[tuple[world.Object, notes.Notes]],
 ) -> rule.Rules:
     """Return the rules of all policies of these kinds in a cluster."""
     found: list[Policy] = []
-    for each in objects:
-        told = notes.of(each, settings, findings)
+    for each, told in objects:
         if _is_enforced(told):
             try:
                 found.append(_policy(told, each))
@@ -165,7 +165,7 @@ def _rules(
     for number, each in enumerate(told.items(f"spec.{key}", spec.get(key))):
         place = f"spec.{key}[{number}]"
         found = told.mapping(place, each)
-        told.only(place, found, ("name", "action", side, dialect.ports))
+        told.only(place, found, ("name", "action", side, dialect.list_of_ports))
         action = dialect.actions.get(str(found.get("action")))
         if action is None:
             words = ", ".join(dialect.actions)
@@ -173,7 +173,9 @@ def _rules(
             raise told.broken(f"{place}.action", message, f"use one of: {words}")
         base = rule.Rule(told.origin, place, direction, action, subject)
         try:
-            wanted = dialect.read_ports(told, f"{place}.{dialect.ports}", found.get(dialect.ports))
+            wanted = dialect.read_ports(
+                told, f"{place}.{dialect.list_of_ports}", found.get(dialect.list_of_ports)
+            )
             peers = list(_peers(told, f"{place}.{side}", found.get(side), direction))
         except notes.BrokenError:
             yield from _closed(base)
