@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from isthmus.cli import enforcing, output, running
-from isthmus.cli.judging import verdict
+from isthmus.cli.judging import changes, matrix, reading, verdict
 from isthmus.model import errors
 
 app = typer.Typer(no_args_is_help=True, help="Know and say who may talk to whom.")
@@ -39,6 +39,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more when s
 
 app.command()(verdict.verdict)
 app.command()(verdict.explain)
+app.command()(matrix.matrix)
 
 
 @app.command()
@@ -64,19 +65,32 @@ def render(
 
 @app.command()
 def diff(
+    old: Annotated[
+        Path | None, typer.Argument(metavar="[OLD", help="Manifests before.", show_default=False)
+    ] = None,
+    new: Annotated[
+        Path | None, typer.Argument(metavar="NEW]", help="Manifests after.", show_default=False)
+    ] = None,
     folder: Folder = Path(),
     only: Only = None,
+    cilium: reading.Cilium = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit 1 when something would change.")
     ] = False,
     form: Form = output.Output.TEXT,
     _verbose: Verbose = False,
 ) -> None:
-    """Show what `up` would change in each cluster, and what of the intents holds nowhere.
+    """Show what `up` would change in each cluster; with OLD and NEW, which connections open and close.
 
     Examples:
         isthmus access diff -f shop
+        isthmus access diff manifests-of-main manifests --exit-code
     """
+    if old is not None:
+        if new is None:
+            raise errors.InputError("there is nothing to compare with", remedy="isthmus access diff OLD NEW")
+        is_changed = changes.show(old, new, cilium, form)
+        raise typer.Exit(1 if exit_code and is_changed else 0)
     with running.told("access"):
         found = enforcing.find(folder, form)
         draft = asyncio.run(running.diff(found.about, only, None))
