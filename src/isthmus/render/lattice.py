@@ -1,4 +1,4 @@
-"""A matrix of connections as a grid, as SVG or a page: a row for each source, a column for each destination."""
+"""A matrix of connections as a grid: a row for each source, a column for each destination; SVG or a page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ svg{font:11px system-ui,sans-serif;background:#fff;color:#1b1f24}
 
 
 class Grid(NamedTuple):
-    """Names of both sides and what is allowed by (source, destination); `is_joined` where names are groups."""
+    """Names of both sides, what is allowed by (source, destination), and whether names are groups."""
 
     sources: tuple[str, ...]
     destinations: tuple[str, ...]
