@@ -7,9 +7,11 @@ whole namespace. What no intent can say (nodes, health checks, pods without labe
 from __future__ import annotations
 
 import dataclasses
+import operator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from isthmus.address import prefix
 from isthmus.model import document
 from isthmus.model import flow as flows
 from isthmus.policy import labels, replay
@@ -55,9 +57,24 @@ class Recommended:
 Peer = tuple[tuple[str, Any], ...]
 
 
-def recommend(seen: Iterable[flows.Flow], *, by: By = By.LABEL, keys: Sequence[str] = ()) -> Recommended:
-    """Return intents that cover the flows which passed; `keys` are labels to name ends by."""
-    found: dict[tuple[str, Peer, Peer], dict[tuple[str, int], set[str]]] = {}
+@dataclasses.dataclass(slots=True)
+class _Seen:
+    """What was seen between two ends: (protocol, port), and the clusters of either end."""
+
+    ways: set[tuple[str, int]] = dataclasses.field(default_factory=set)
+    sources: set[str] = dataclasses.field(default_factory=set)
+    destinations: set[str] = dataclasses.field(default_factory=set)
+
+
+def recommend(
+    seen: Iterable[flows.Flow], *, by: By = By.LABEL, keys: Sequence[str] = (), spans_clusters: bool = False
+) -> Recommended:
+    """Return intents that cover the flows which passed.
+
+    `keys` are labels to name ends by. With `spans_clusters` an intent is of all clusters, else of those in
+    which its ends were seen.
+    """
+    found: dict[tuple[str, Peer, Peer], _Seen] = {}
     left: dict[str, list[Any]] = {}
     total = covered = 0
     for each in seen:
@@ -71,13 +88,17 @@ def recommend(seen: Iterable[flows.Flow], *, by: By = By.LABEL, keys: Sequence[s
             kept[0] += 1
             continue
         covered += 1
-        ends = (_peer(source, by, keys), _peer(destination, by, keys))
+        ends = (_peer(source, each.source, by, keys), _peer(destination, each.destination, by, keys))
         home = destination.namespace or source.namespace or ""
-        ways = found.setdefault((home, *ends), {})
-        ways.setdefault((each.protocol, each.port), set()).add(source.cluster)
-    documents = tuple(
-        _document(number, *key, ways) for number, (key, ways) in enumerate(sorted(found.items()))
-    )
+        held = found.setdefault((home, *ends), _Seen())
+        held.ways.add((each.protocol, each.port))
+        held.sources.add(source.cluster)
+        held.destinations.add(destination.cluster)
+    ordered = sorted(found.items(), key=operator.itemgetter(0))
+    documents = [
+        _document(number, key, held, spans_clusters=spans_clusters)
+        for number, (key, held) in enumerate(ordered)
+    ]
     told = tuple(Left(why, count, example) for why, (count, example) in left.items())
     return Recommended(_named(documents), covered, total, told)
 
@@ -95,11 +116,12 @@ def _unsaid(each: flows.Flow, source: world.Endpoint, destination: world.Endpoin
     return None
 
 
-def _peer(end: world.Endpoint, by: By, keys: Sequence[str]) -> Peer:
-    """Return how an intent names an end, hashable; outside it is its address alone."""
+def _peer(end: world.Endpoint, told: flows.End, by: By, keys: Sequence[str]) -> Peer:
+    """Return how an intent names an end, hashable; outside it is a DNS name, or its address alone."""
     if end.namespace is None:
-        address = end.name if not end.addresses else _shown(end)
-        return (("addresses", (address,)),)
+        if told.names:
+            return (("names", told.names[:1]),)
+        return (("addresses", (str(prefix.Prefix(end.addresses[0], 1)) if end.addresses else end.name,)),)
     named: list[tuple[str, Any]] = [("namespace", end.namespace)]
     if by is By.ACCOUNT and labels.ACCOUNT in end.labels:
         named.append(("serviceAccount", end.labels[labels.ACCOUNT]))
@@ -112,32 +134,28 @@ def _peer(end: world.Endpoint, by: By, keys: Sequence[str]) -> Peer:
     return tuple(named)
 
 
-def _shown(end: world.Endpoint) -> str:
-    from isthmus.address import prefix  # noqa: PLC0415  # only for what is outside
-
-    return str(prefix.Prefix(end.addresses[0], 1))
-
-
-def _document(
-    number: int, home: str, source: Peer, destination: Peer, ways: dict[tuple[str, int], set[str]]
-) -> Json:
+def _document(number: int, key: tuple[str, Peer, Peer], held: _Seen, *, spans_clusters: bool) -> Json:
+    home, source, destination = key
+    ends = (_plain(source), _plain(destination))
+    if not spans_clusters:
+        for peer, clusters in zip(ends, (held.sources, held.destinations), strict=True):
+            if "namespace" in peer:
+                peer["clusters"] = sorted(clusters)
     allow = []
-    for protocol, port in sorted(ways):
+    for protocol, port in sorted(held.ways):
         more = {} if protocol == "tcp" else {"protocol": protocol}
         allow.append({"port": port, **more})
     return {
         "apiVersion": document.API_VERSION,
         "kind": "Access",
         "metadata": {"name": _name(source, destination) or f"seen-{number}", "namespace": home},
-        "spec": {"from": _plain(source), "to": _plain(destination), "allow": allow},
+        "spec": {"from": ends[0], "to": ends[1], "allow": allow},
     }
 
 
 def _plain(peer: Peer) -> Json:
-    return {
-        key: dict(value) if key == "labels" else list(value) if key == "addresses" else value
-        for key, value in peer
-    }
+    plain = {"labels": dict, "addresses": list, "names": list}
+    return {key: plain[key](value) if key in plain else value for key, value in peer}
 
 
 def _name(source: Peer, destination: Peer) -> str:

@@ -32,7 +32,7 @@ Flows = Annotated[
     typer.Option(
         "--flows",
         metavar="FILE|-",
-        help="Flows as JSON lines of Hubble: its exporter's files, or `hubble observe -o jsonpb`; repeatable.",
+        help="Flows as JSON lines of Hubble: files of its exporter, or `hubble observe -o jsonpb`.",
     ),
 ]
 Folder = Annotated[
@@ -81,6 +81,9 @@ def recommend(
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="KEY", help="Name ends by this label; repeatable.")
     ] = None,
+    spans_clusters: Annotated[
+        bool, typer.Option("--any-cluster", help="Intents of all clusters, not of those seen alone.")
+    ] = False,
     form: reading.Form = output.Output.TEXT,
     _verbose: reading.Verbose = False,
 ) -> None:
@@ -96,7 +99,12 @@ def recommend(
     from isthmus.policy import recommend as recommending
     from isthmus.render import recorded as render
 
-    found = recommending.recommend(_flows(flows), by=recommending.By(by.value), keys=tuple(label or ()))
+    found = recommending.recommend(
+        _flows(flows),
+        by=recommending.By(by.value),
+        keys=tuple(label or ()),
+        spans_clusters=spans_clusters,
+    )
     if form is not output.Output.TEXT:
         output.emit(render.recommended_json(found), form)
         return
