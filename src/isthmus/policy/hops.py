@@ -7,6 +7,7 @@ waypoint stands between as an endpoint of its own.
 
 from __future__ import annotations
 
+import itertools
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -53,7 +54,7 @@ def hops(call: Call, *, is_mutual: bool, waypoint: world.Endpoint | None = None)
         return (Hop(plain, Carried.PLAIN, call.request),)
     if world.Mesh.AMBIENT in meshed:
         stops = [call.source, *([waypoint] if waypoint else []), call.destination]
-        tunnels = zip(stops, stops[1:], strict=False)
+        tunnels = itertools.pairwise(stops)
         return tuple(
             Hop(decide.Ask(one, other, ports.Protocol.TCP, HBONE), Carried.HBONE) for one, other in tunnels
         )

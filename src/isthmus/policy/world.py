@@ -89,6 +89,8 @@ class Endpoint:
     waypoint: str | None = None
     replicas: int = 1
     source: Object | None = dataclasses.field(default=None, repr=False)
+    pods: tuple[str, ...] = ()
+    """Names of the pods, where it was read from pods and not from a template."""
 
     @property
     def title(self) -> str:
@@ -120,6 +122,8 @@ class Service:
     annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
     addresses: tuple[int, ...] = ()
     """Of the Endpoints object, where the manifests have one."""
+    names: tuple[str, ...] = ()
+    """The name of each of `ports`, empty where it has none."""
 
 
 DEFAULT_CLUSTER: Final = "default"

@@ -1,0 +1,1 @@
+"""Kubernetes' own policies to rules: NetworkPolicy, ClusterNetworkPolicy, and the Admin kinds before it."""
