@@ -238,10 +238,42 @@ def test_all_problems_come_at_once_over_all_files() -> None:
     )
 
 
-def test_an_access_is_read_whole_and_refused_since_nothing_enforces_it() -> None:
-    expect(worlds.parse(worlds.FLEET, worlds.ACCESS).findings, [("not-implemented", "2.yaml:1", "enforces")])
-    wrong = worlds.ACCESS.replace("9042", "90420")
-    assert "out-of-range" in {found.code for found in worlds.parse(worlds.FLEET, wrong).findings}
+ACCESS_CASES: dict[str, tuple[str, str, Expected]] = {
+    "an App that nobody wrote": (
+        "app: cassandra",
+        "app: casandra",
+        [("unknown-app", "3.yaml:6", "cassandra")],
+    ),
+    "a cluster that is no cluster": (
+        'clusters: ["*"]',
+        "clusters: [wst]",
+        [("unknown-cluster", "3.yaml:5", "west")],
+    ),
+    "two ways to say who": (
+        "{app: cassandra}",
+        "{app: cassandra, namespace: data}",
+        [("wrong-value", "3.yaml:6", "one of them")],
+    ),
+    "nobody at all": ("{app: cassandra}", "{}", [("wrong-value", "3.yaml:6", "one of them")]),
+    "names for who connects": (
+        '{namespace: shop, labels: {app: orders}, clusters: ["*"]}',
+        "{names: [shop.example]}",
+        [("wrong-value", "3.yaml:4", "write `addresses`")],
+    ),
+    "CQL over UDP": (
+        "{port: 9042, ",
+        "{port: 9042, protocol: udp, ",
+        [("wrong-value", "3.yaml:7", "leave `protocol` out")],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ACCESS_CASES)
+def test_a_wrong_access_gives_one_finding_with_line_reason_and_way_out(case: str) -> None:
+    before, after, expected = ACCESS_CASES[case]
+    assert before in worlds.ACCESS
+
+    expect(worlds.parse(worlds.FLEET, worlds.APP, worlds.ACCESS.replace(before, after)).findings, expected)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def diff(
         isthmus connect diff -f shop
         isthmus connect diff -f shop --only east -o json
     """
-    with connecting.told():
+    with running.told("connect"):
         place = connecting.find(folder)
         made = asyncio.run(connecting.diff(place, only=only, ca=ca, adopt=adopt, form=form))
     raise typer.Exit(1 if exit_code and not made.is_empty else 0)
@@ -90,7 +90,7 @@ def up(
         isthmus connect up -f shop --adopt
     """
     ways = running.Ways(yes=yes, dry_run=dry_run, wait=wait, form=form)
-    with connecting.told():
+    with running.told("connect"):
         place = connecting.find(folder)
         ended = asyncio.run(connecting.up(place, ways, only=only, ca=ca, adopt=adopt))
         running.finish(ended, form)
@@ -111,7 +111,7 @@ def status(
         isthmus connect status -f shop
         isthmus connect status --context west --context east -o json
     """
-    with connecting.told():
+    with running.told("connect"):
         body = asyncio.run(connecting.status(folder, context, only=only, ca=ca))
     if form is not output.Output.TEXT:
         output.emit(body, form)
@@ -140,7 +140,7 @@ def down(
         isthmus connect down -f shop --only east
     """
     ways = running.Ways(yes=yes, dry_run=dry_run, wait=wait, form=form)
-    with connecting.told():
+    with running.told("connect"):
         place = connecting.find(folder)
         running.finish(asyncio.run(connecting.down(place, ways, only=only, adopt=adopt)), form)
 
@@ -180,7 +180,7 @@ def rotate(
     from isthmus.cli import rerooting, rotating
 
     ways = running.Ways(yes=yes, wait=wait, form=form)
-    with connecting.told():
+    with running.told("connect"):
         place = connecting.find(folder)
         if istio:
             ran = rerooting.rotate(place, ways, ca=ca, settle=300.0 if settle is None else settle)
@@ -204,7 +204,7 @@ def resume(
         isthmus connect resume -f shop
     """
     ways = running.Ways(wait=wait, force=force, form=form)
-    with connecting.told():
+    with running.told("connect"):
         place = connecting.place_of(folder, context)
         running.finish(asyncio.run(running.take_over(place, ways)), form)
 
@@ -224,7 +224,7 @@ def abort(
         isthmus connect abort -f shop
     """
     ways = running.Ways(wait=wait, force=force, form=form)
-    with connecting.told():
+    with running.told("connect"):
         place = connecting.place_of(folder, context)
         running.finish(asyncio.run(running.take_over(place, ways, abort=True)), form, good="rolled-back")
 
@@ -236,7 +236,7 @@ def pause(folder: Folder = Path(), context: Context = None, _verbose: Verbose = 
     Examples:
         isthmus connect pause -f shop
     """
-    with connecting.told():
+    with running.told("connect"):
         current = asyncio.run(running.ask(connecting.place_of(folder, context), "pause"))
     typer.echo(f"operation {current.id} stops before its next wave; go on with: isthmus connect resume")
 
@@ -258,7 +258,7 @@ def approve(
         isthmus connect approve -f shop
         isthmus connect approve -f shop --record-only
     """
-    with connecting.told():
+    with running.told("connect"):
         place = connecting.place_of(folder, context)
         current = asyncio.run(running.ask(place, "approve"))
         if record_only:
@@ -280,7 +280,7 @@ def skip(
     Examples:
         isthmus connect skip east -f shop
     """
-    with connecting.told():
+    with running.told("connect"):
         current = asyncio.run(running.ask(connecting.place_of(folder, context), "skip", cluster))
     more = "" if current.is_at_work else "; go on with: isthmus connect resume"
     typer.echo(f"operation {current.id} goes on without {cluster}{more}")
@@ -301,7 +301,7 @@ def history(
     """
     from isthmus.render import deploy as render
 
-    with connecting.told():
+    with running.told("connect"):
         found = asyncio.run(running.history(connecting.place_of(folder, context)))
     if form is not output.Output.TEXT:
         output.emit({"operations": [one.to_json() for one in found]}, form)

@@ -5,7 +5,6 @@ Where authorities lie is in `keys`.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime as dt
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from isthmus.cli import keys, output, places, running
 from isthmus.model import errors, finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from cryptography import x509
@@ -42,17 +41,6 @@ class Place:
     def fleet(self) -> fleets.Fleet:
         """The Fleet."""
         return self.made.source.fleet
-
-
-@contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Let the engine's errors name this verb: it speaks of `deploy`, which runs the same operations."""
-    try:
-        yield
-    except errors.IsthmusError as error:
-        for field in ("what", "why", "remedy"):
-            setattr(error, field, getattr(error, field).replace("isthmus deploy", "isthmus connect"))
-        raise
 
 
 def find(folder: Path, form: output.Output = output.Output.TEXT) -> Place:

@@ -37,6 +37,7 @@ VERBS = (
     Verb("plan", "Check and show addresses before the clusters exist."),
     Verb("connect", "Connect the clusters with Cilium and ClusterMesh."),
     Verb("doctor", "Find what is wrong across the clusters, with the remedy."),
+    Verb("access", "Know who may talk to whom, before it is applied."),
     Verb("deploy", "Run an App over all its clusters as one transaction."),
     Verb("lab", "Run real Kubernetes clusters on this machine."),
     Verb("demo", "Tell the story on the lab: a bad upgrade and the way back."),

@@ -5,6 +5,7 @@ What to do is decided by the verb; what to say is shaped in `render`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 import sys
@@ -17,12 +18,23 @@ from isthmus.cli import output
 from isthmus.model import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from isthmus.cli import places
     from isthmus.engine import draft as drafts
     from isthmus.engine import world as worlds
     from isthmus.model import operation, plan
+
+
+@contextlib.contextmanager
+def told(verb: str) -> Iterator[None]:
+    """Let the engine's errors name this verb: it speaks of `deploy`, which runs the same operations."""
+    try:
+        yield
+    except errors.IsthmusError as error:
+        for field in ("what", "why", "remedy"):
+            setattr(error, field, getattr(error, field).replace("isthmus deploy", f"isthmus {verb}"))
+        raise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,7 @@ def verify(
         isthmus connect verify -f shop --throughput 5
         isthmus connect verify -f shop --image registry.example/probe:v1
     """
-    with connecting.told():
+    with running.told("connect"):
         run = _prepared(folder, only, image, throughput, form)
         if dry_run:
             _show_dry(run.wanted, run.asked, form)

@@ -1,4 +1,4 @@
-"""The Access: who may reach what. Parsed whole, and refused until something enforces it."""
+"""The Access: who may reach what. Compiling it for each layer is `policy/intents`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,39 @@ from isthmus.model import document, types
 
 
 class Peer(types.Value):
-    """Who connects, or what is reached: an App, or workloads by namespace and labels."""
+    """Who connects, or what is reached.
+
+    An App (its pods carry `app.kubernetes.io/instance` with its release, unless `labels` say otherwise);
+    workloads by namespace and labels; ranges outside of the clusters; or, where something is reached, DNS
+    names, `*.` before one included. `clusters` are the Fleet's names, `*` all of them.
+    """
 
     app: types.Label | None = None
     namespace: types.Label | None = None
     labels: dict[str, str] = {}
-    clusters: tuple[types.Text, ...] = ("*",)
+    service_account: types.Label | None = None
+    clusters: Annotated[tuple[types.Text, ...], pydantic.Field(min_length=1)] = ("*",)
+    addresses: tuple[types.Prefix, ...] = ()
+    names: tuple[types.Subject, ...] = ()
+
+    @pydantic.model_validator(mode="after")
+    def _one_way(self) -> Peer:
+        ways = [self.app, self.namespace, self.addresses or None, self.names or None]
+        given = [each for each in ways if each is not None]
+        if len(given) != 1:
+            raise ValueError("a peer is one of `app`, `namespace`, `addresses` or `names`; write one of them")
+        if self.is_outside and (self.labels or self.service_account or self.clusters != ("*",)):
+            raise ValueError("ranges and names are outside; `labels`, `serviceAccount`, `clusters` are not")
+        return self
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether it is outside of every cluster."""
+        return bool(self.addresses or self.names)
 
 
 class Http(types.Value):
-    """An HTTP request by method and path."""
+    """An HTTP request by method and path; a path ends in `*` for all that begin so."""
 
     method: types.Text | None = None
     path: types.Text | None = None
@@ -40,6 +63,14 @@ class Rule(types.Value):
     http: tuple[Http, ...] = ()
     cassandra: Cassandra | None = None
 
+    @pydantic.model_validator(mode="after")
+    def _over_tcp(self) -> Rule:
+        if self.protocol != "tcp" and (self.http or self.cassandra):
+            raise ValueError("HTTP and CQL run over TCP; leave `protocol` out")
+        if self.http and self.cassandra:
+            raise ValueError("one port speaks HTTP or CQL; write two rules for two ports")
+        return self
+
 
 class AccessSpec(types.Value):
     """Everything below `spec`; `from` is a word of Python, so the attribute is `source`."""
@@ -47,6 +78,14 @@ class AccessSpec(types.Value):
     source: Annotated[Peer, pydantic.Field(alias="from")]
     to: Peer
     allow: Annotated[tuple[Rule, ...], pydantic.Field(min_length=1)]
+
+    @pydantic.model_validator(mode="after")
+    def _somewhere_inside(self) -> AccessSpec:
+        if self.source.names:
+            raise ValueError("who connects has no DNS name here; write `addresses` in `from`")
+        if self.source.is_outside and self.to.is_outside:
+            raise ValueError("both ends are outside of the clusters; one of them is an App or a namespace")
+        return self
 
 
 class Access(types.Value):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 from typing import TYPE_CHECKING, Final
 
-from isthmus.model import access, app, datapath, explain, finding, fleet, later, owned, secrets, source, types
+from isthmus.model import access, app, datapath, explain, finding, fleet, owned, secrets, source, types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -208,17 +208,6 @@ def _waves(
             message=f"no wave has {', '.join(missing)}",
             remedy="add it to a wave, or take it out of `clusters`",
         )
-
-
-def of_access(document: source.Document, _value: access.Access) -> Iterator[finding.Finding]:
-    """Yield the refusal of an Access: a rule that looks enforced and is not would be worse than none."""
-    yield explain.about(
-        document,
-        (),
-        code="not-implemented",
-        message=f"{later.ACCESS} yet",
-        remedy="take this document out for now",
-    )
 
 
 def of_all(origins: Sequence[tuple[source.Document, types.Value]]) -> Iterator[finding.Finding]:

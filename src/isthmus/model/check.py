@@ -12,10 +12,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pydantic
 
-from isthmus.model import access, agree, app, document, doubts, explain, finding, fleet, folder, source, types
+from isthmus.model import (
+    access,
+    agree,
+    app,
+    document,
+    doubts,
+    explain,
+    finding,
+    fleet,
+    folder,
+    refer,
+    source,
+    types,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 KINDS: Final[dict[str, type[types.Value]]] = {"Fleet": fleet.Fleet, "App": app.App, "Access": access.Access}
 Placed = tuple[source.Document, types.Value]
@@ -56,8 +69,9 @@ def _parse(files: Sequence[tuple[str, str]], told: Sequence[finding.Finding]) ->
                 placed.append((each, value))
     findings.extend(agree.of_all(placed))
     known = next((value for _, value in placed if isinstance(value, fleet.Fleet)), None)
+    apps = {value.name: value for _, value in placed if isinstance(value, app.App)}
     for each, value in placed:
-        findings.extend(_agree(each, value, known))
+        findings.extend(_agree(each, value, known, apps))
     names = [file for file, _ in files]
     findings.extend(_absent(placed, findings, count, names[0] if len(names) == 1 else None))
     findings.sort(key=lambda found: (found.file or "", found.line or 0))
@@ -154,13 +168,15 @@ def _version(each: source.Document, version: object, *, is_ours: bool) -> findin
     return explain.about(each, ("apiVersion",), code="wrong-api-version", message=message, remedy=remedy)
 
 
-def _agree(each: source.Document, value: types.Value, known: fleet.Fleet | None) -> list[finding.Finding]:
+def _agree(
+    each: source.Document, value: types.Value, known: fleet.Fleet | None, apps: Mapping[str, app.App]
+) -> list[finding.Finding]:
     if isinstance(value, fleet.Fleet):
         return list(agree.of_fleet(each, value))
     if isinstance(value, app.App):
         return list(agree.of_app(each, value, known))
     assert isinstance(value, access.Access)
-    return list(agree.of_access(each, value))
+    return list(refer.of_access(each, value, known, apps))
 
 
 def _absent(

@@ -23,7 +23,6 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
 """Model to field to what it is for."""
 
 OCI: Final = "a chart in an OCI registry"
-ACCESS: Final = "Access documents: nothing enforces them"
 REMEDY: Final = "take it out; this version would only ignore it"
 
 

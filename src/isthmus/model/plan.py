@@ -22,11 +22,16 @@ Json = dict[str, Any]
 
 NETWORK: Final = ("kube-system", "cilium")
 """Namespace and name under which `connect` runs Cilium as an App."""
+ACCESS: Final = ("isthmus-system", "access")
+"""Namespace and name under which `access` runs what intents come to as an App."""
+SYSTEM: Final = {NETWORK: "connect", ACCESS: "access"}
+"""Apps of the system and the verbs that run them."""
 
 
 def command(namespace: str, app: str, verb: str) -> str:
-    """Return the command line of a verb for an App, the network's included."""
-    return f"isthmus connect {verb}" if (namespace, app) == NETWORK else f"isthmus deploy {verb} {app}"
+    """Return the command line of a verb for an App, those of the system included."""
+    own = SYSTEM.get((namespace, app))
+    return f"isthmus {own} {verb}" if own else f"isthmus deploy {verb} {app}"
 
 
 class Intent(StrEnum):

@@ -25,6 +25,8 @@ class Narrowing:
     """What an allow demands above the port; an empty part demands nothing.
 
     `dns` are the patterns of a DNS rule, `names` the server names (SNI), `authentication` Cilium's mode.
+    `other` names who else judges what passes and cannot be asked here: a listener, Kafka, a proxylib parser.
+    `terminates` marks that the proxy ends TLS, so that HTTP rules see what it carries.
     `is_open` marks that some rule of the same peers and port demands nothing of requests.
     """
 
@@ -32,6 +34,8 @@ class Narrowing:
     dns: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     authentication: str | None = None
+    other: str | None = None
+    terminates: bool = False
     is_open: bool = False
 
 

@@ -19,28 +19,33 @@ class Directory:
     """Endpoints of a world by name and by address."""
 
     def __init__(self, known: world.World) -> None:
-        self._world = known
+        self._clusters = tuple(known.settings)
         self._names: dict[tuple[str, str], list[world.Endpoint]] = {}
         self._addresses: dict[int, world.Endpoint] = {}
         for each in known.endpoints:
             if each.namespace is not None:
-                self._names.setdefault((each.namespace, each.name), []).append(each)
+                for name in dict.fromkeys((each.name, *each.pods)):
+                    self._names.setdefault((each.namespace, name), []).append(each)
             for address in each.addresses:
                 self._addresses.setdefault(address, each)
 
-    def workload(self, wanted: question.Workload) -> world.Endpoint:
-        """Return the one workload a question names; InputError when it is none or several."""
+    def workload(self, wanted: question.Workload) -> tuple[world.Endpoint, ...]:
+        """Return the endpoints of the one workload or pod that a question names.
+
+        They are several where pods of one workload carry different labels. InputError when nothing or more
+        than one workload has the name.
+        """
         named = self._names.get((wanted.namespace, wanted.name), [])
-        found = [each for each in named if wanted.kind in {None, each.kind}]
-        here = [each for each in found if wanted.cluster in {None, each.cluster}]
-        if len(here) == 1:
-            return here[0]
-        if here:
-            raise _ambiguous(wanted, here)
-        if len(found) == 1 and len(self._world.settings) == 1 and wanted.cluster is not None:
+        found = [each for each in named if wanted.kind in {None, each.kind} or _is_pod(wanted, each)]
+        if wanted.cluster is not None and wanted.cluster not in self._clusters and len(self._clusters) == 1:
             # Manifests without clusters say nothing against the cluster that the question gives.
-            return _moved(found[0], wanted.cluster)
-        raise self._unknown(wanted)
+            found = [_moved(each, wanted.cluster) for each in found]
+        here = [each for each in found if wanted.cluster in {None, each.cluster}]
+        if len({(each.cluster, each.name, each.kind) for each in here}) > 1:
+            raise _ambiguous(wanted, here)
+        if not here:
+            raise self._unknown(wanted)
+        return tuple(here)
 
     def at(self, place: int) -> world.Endpoint | None:
         """Return the endpoint with an address, if the manifests or the cluster tell of one."""
@@ -52,16 +57,20 @@ class Directory:
         some = close or sorted(titles)[:3]
         return errors.InputError(
             f"no pod or workload is {wanted}",
-            why=f"there are {len(titles)} in all" if titles else "the manifests have none",
+            why=f"the manifests name {len(titles)} others" if titles else "the manifests have none",
             remedy=f"did you mean {' or '.join(some)}?" if some else "give the manifests of workloads too",
         )
 
 
+def _is_pod(wanted: question.Workload, each: world.Endpoint) -> bool:
+    return wanted.kind == "Pod" and wanted.name in each.pods
+
+
 def _ambiguous(wanted: question.Workload, here: Sequence[world.Endpoint]) -> errors.InputError:
     clusters = {each.cluster for each in here}
-    shown = [f"{each.cluster}:{each.title}" if len(clusters) > 1 else each.title for each in here]
+    shown = sorted({f"{each.cluster}:{each.title}" if len(clusters) > 1 else each.title for each in here})
     return errors.InputError(
-        f"{wanted} names several", why=", ".join(sorted(shown)), remedy=f"write one of them: {shown[0]}"
+        f"{wanted} names several", why=", ".join(shown), remedy=f"write one of them: {shown[0]}"
     )
 
 

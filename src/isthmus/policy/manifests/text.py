@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,7 +71,9 @@ def _lead(part: str) -> int:
 
 def _objects(file: str, line: int, data: Any, findings: list[finding.Finding]) -> Iterator[world.Object]:
     if not isinstance(data, dict):
-        findings.append(_problem(file, line, "the document is no mapping", "write `apiVersion` and `kind`"))
+        found = _problem(file, line, "the document is no mapping", "write `apiVersion` and `kind`")
+        # A folder may hold other files too: what a tool put out, values of a chart.
+        findings.append(dataclasses.replace(found, severity=finding.Severity.WARNING))
         return
     kind, items = data.get("kind"), data.get("items")
     if not isinstance(kind, str) or not kind:

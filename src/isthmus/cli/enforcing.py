@@ -1,0 +1,114 @@
+"""How the verbs of `access` that change clusters run: intents compiled, then run as `deploy` runs an App."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import typer
+
+from isthmus.cli import output, places, running
+from isthmus.model import errors, finding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from isthmus.model import plan as plans
+    from isthmus.policy.intents import compile as compiling
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Enforced:
+    """What a folder's intents come to, and what an operation on them is about."""
+
+    about: places.Place
+    compiled: compiling.Compiled
+    unheld: tuple[finding.Finding, ...]
+
+
+def find(path: Path, form: output.Output = output.Output.TEXT) -> Enforced:
+    """Read the folder and compile its intents; InputError where it has none."""
+    from isthmus.cli import connection
+    from isthmus.policy.intents import compile as compiling
+    from isthmus.policy.intents import holding
+    from isthmus.rollout import access
+    from isthmus.rollout import plan as plans
+
+    parsed = output.read_or_leave(path, form)
+    read = parsed.folder
+    assert read is not None
+    output.print_findings(parsed.findings)
+    if not (read.accesses or read.apps):
+        raise errors.InputError(
+            "the folder has no Access and no App",
+            where=str(path),
+            remedy="write a document of kind Access: who (`from`) may reach what (`to`), and `allow` ports",
+        )
+    compiled = compiling.compile(read)
+    chart = str(resources.files("isthmus") / "charts" / "access")
+    about = places.Place(
+        namespace=access.NAMESPACE,
+        app=access.NAME,
+        release=access.RELEASE,
+        voters=plans.voters(read.fleet),
+        clusters=tuple(each.name for each in read.fleet.clusters),
+        folder=connection.folder_of(path),
+        wanted=access.app(read.fleet, compiled.objects, chart=chart),
+        fleet=read.fleet,
+    )
+    return Enforced(about=about, compiled=compiled, unheld=tuple(holding.findings(compiled.held)))
+
+
+def place_of(path: Path, contexts: Sequence[str] | None) -> places.Place:
+    """Return what an operation is about, from the folder or from contexts alone."""
+    from isthmus.rollout import access
+
+    if contexts:
+        return places.find(path, f"{access.NAMESPACE}/{access.NAME}", contexts)
+    return find(path).about
+
+
+def show_objects(
+    found: Enforced, clusters: Sequence[str], directory: Path | None, form: output.Output
+) -> None:
+    """Print the objects of some clusters or write them as files, and tell what holds nowhere."""
+    from isthmus.render import access as render
+
+    objects = {name: found.compiled.objects[name] for name in clusters}
+    if directory is not None:
+        from isthmus.clients import files
+
+        for name, text in render.manifests(objects).items():
+            files.write_atomic(directory / f"{name}.yaml", text)
+            typer.echo(f"wrote {directory / name}.yaml")
+    elif form is output.Output.TEXT:
+        typer.echo("".join(render.manifests(objects).values()), nl=False)
+    else:
+        held = [each.to_json() for each in found.compiled.held if each.cluster in objects]
+        output.emit({"clusters": {name: list(each) for name, each in objects.items()}, "held": held}, form)
+        return
+    output.print_findings(found.unheld)
+
+
+def show_plan(found: Enforced, made: plans.Plan, form: output.Output) -> None:
+    """Print a plan with what of the intents holds, and where."""
+    if form is not output.Output.TEXT:
+        held = [each.to_json() for each in found.compiled.held]
+        output.emit({**made.to_json(), "digest": made.digest, "held": held}, form)
+        return
+    running.show_plan(made, form)
+    output.print_findings(found.unheld)
+
+
+def refuse_unheld(found: Enforced, form: output.Output, *, is_accepted: bool) -> None:
+    """Leave with 1 where a part of an intent holds nowhere and nobody said that this is known."""
+    if found.unheld and not is_accepted:
+        refused = finding.Finding(
+            code="not-accepted",
+            severity=finding.Severity.ERROR,
+            message="nothing is applied: parts of the intents hold nowhere",
+            remedy="change them, or apply the rest with --accept-not-holding",
+        )
+        output.refuse([*found.unheld, refused], form)

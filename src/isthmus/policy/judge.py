@@ -1,0 +1,169 @@
+"""Judges questions against a world: every layer on every hop of the wire, with its reason.
+
+allowed = network policy of the source's side and of the destination's side on each hop, and Istio's layer at
+the destination (Cilium `Documentation/network/servicemesh/istio.rst`; istio.io ambient/usage/networkpolicy).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING, Final
+
+from isthmus.policy import answer, decide, hops, locate, question, rule, sentences, world
+from isthmus.policy.cilium import entities, proxy, translate
+from isthmus.policy.kubernetes import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+Answers = tuple[tuple[str, tuple[int, ...]], ...]
+ASSUMED: Final = (
+    "no manifest says how Istio carries these pods; sidecars are assumed, since there are Istio policies"
+)
+
+
+class Judge:
+    """A world with its rules compiled when they are first asked for, ready for many questions."""
+
+    def __init__(self, known: world.World) -> None:
+        self.world = known
+        self._directory = locate.Directory(known)
+        self._books: dict[tuple[str, Answers], decide.Book] = {}
+        self._services = {
+            name: tuple(each for each in known.services if each.cluster == name) for name in known.settings
+        }
+
+    def ask(self, asked: question.Question) -> answer.Answer:
+        """Return the answer to a question; InputError when it names what is not there.
+
+        Where pods of one workload are judged differently, one that is denied is shown.
+        """
+        sources, destinations = self._spot(asked.source, asked), self._spot(asked.destination, asked)
+        found = [self._pair(one, other, asked) for one, other in itertools.product(sources, destinations)]
+        denied = [each for each in found if each.verdict is answer.Word.DENY]
+        if denied and len(denied) < len(found):
+            note = (
+                f"{len(denied)} of {len(found)} groups of its pods, which carry different labels, are denied"
+            )
+            return dataclasses.replace(denied[0], notes=(*denied[0].notes, note))
+        return (denied or found)[0]
+
+    @property
+    def _is_nobodys(self) -> bool:
+        """Whether the manifests are of no cluster: then each that is asked about has them."""
+        return set(self.world.settings) == {world.DEFAULT_CLUSTER}
+
+    def settings(self, cluster: str) -> world.Settings:
+        """Return how a cluster enforces; one that only the question names is as the only one known."""
+        known = self.world.settings
+        if cluster in known or len(known) != 1:
+            return known.get(cluster) or world.Settings(cluster=cluster)
+        return dataclasses.replace(next(iter(known.values())), cluster=cluster)
+
+    def book(self, cluster: str, answers: Answers = ()) -> decide.Book:
+        """Return the rules of a cluster, with DNS answers that a question adds."""
+        known = self._books.get((cluster, answers))
+        if known is None:
+            settings = self.settings(cluster)
+            if answers:
+                settings = dataclasses.replace(settings, answers={**settings.answers, **dict(answers)})
+            known = self._books[cluster, answers] = decide.Book(settings, self._compile(settings))
+        return known
+
+    def _compile(self, settings: world.Settings) -> rule.Rules:
+        kept = self.world.policies
+        name = settings.cluster if settings.cluster in kept or len(kept) != 1 else next(iter(kept))
+        objects = kept.get(name, ())
+        found = rules.read(objects, settings)
+        if settings.enforcer is world.Enforcer.CILIUM:
+            own = self._services.get(name, ())
+            found += translate.translate(objects, settings=settings, services=own)
+        return found
+
+    def _spot(self, spot: question.Spot, asked: question.Question) -> tuple[world.Endpoint, ...]:
+        ends = (asked.source, asked.destination)
+        said = [each.cluster for each in ends if isinstance(each, question.Workload) and each.cluster]
+        if isinstance(spot, question.Workload):
+            if spot.cluster is None and said and self._is_nobodys:
+                spot = dataclasses.replace(spot, cluster=said[0])
+            return self._directory.workload(spot)
+        cluster = said[0] if said else next(iter(self.world.settings), world.DEFAULT_CLUSTER)
+        if isinstance(spot, question.Entity):
+            return (entities.named(spot.name, cluster=cluster),)
+        known = self._directory.at(spot.place)
+        return (known or entities.address(spot.place, cluster=cluster, name=spot.name),)
+
+    def _pair(
+        self, source: world.Endpoint, destination: world.Endpoint, asked: question.Question
+    ) -> answer.Answer:
+        if source is destination and source.kind == "Pod":
+            return answer.Answer((), ("a pod always reaches itself",))
+        call = hops.Call(source, destination, asked.protocol, asked.port, asked.request)
+        answers = _answers(asked)
+        layers = [layer for hop in hops.hops(call, is_mutual=False) for layer in self._network(hop, answers)]
+        return answer.Answer(tuple(layers))
+
+    def _network(self, hop: hops.Hop, answers: Answers) -> Iterator[answer.Layer]:
+        """Yield what network policies say of a hop: the source's side, then the destination's."""
+        for direction, subject in (
+            (rule.Direction.EGRESS, hop.ask.source),
+            (rule.Direction.INGRESS, hop.ask.destination),
+        ):
+            if subject.is_managed or subject.is_node:
+                book = self.book(subject.cluster, answers)
+                yield _side(book, direction, hop)
+
+
+def _side(book: decide.Book, direction: rule.Direction, hop: hops.Hop) -> answer.Layer:
+    decision = book.decide(direction, hop.ask)
+    word = answer.Word.ALLOW if decision.is_allowed else answer.Word.DENY
+    found = answer.Layer(
+        layer=book.settings.enforcer.value,
+        verdict=word,
+        because=decision.origins,
+        why=sentences.why(decision, hop.ask),
+        side=direction.value,
+        hop=sentences.hop(hop.ask),
+        change=sentences.change(decision, hop.ask),
+    )
+    if book.settings.enforcer is not world.Enforcer.CILIUM:
+        return found
+    return _above(found, decision, hop, book)
+
+
+def _above(found: answer.Layer, decision: decide.Decision, hop: hops.Hop, book: decide.Book) -> answer.Layer:
+    """Return the layer with what Cilium's proxy says of the request."""
+    subject = hop.ask.source if decision.direction is rule.Direction.EGRESS else hop.ask.destination
+    is_isolated = bool(book.side(decision.direction, subject).isolations)
+    said = proxy.answer(decision, hop.ask, hop.request, settings=book.settings, is_isolated=is_isolated)
+    if said.kind is proxy.Kind.NOTHING or (said.is_allowed and not said.rules):
+        return found
+    because = tuple(dict.fromkeys(each.origin for each in said.rules)) or found.because
+    if hop.carried is not hops.Carried.PLAIN and said.kind is proxy.Kind.HTTP:
+        why = f"{sentences.names(because)} reads HTTP, and what comes is {hop.carried.value}: nothing passes"
+        change = "take its HTTP rules out and put them into an AuthorizationPolicy"
+        return dataclasses.replace(found, verdict=answer.Word.DENY, because=because, why=why, change=change)
+    if said.is_allowed:
+        if not said.unknown:
+            return dataclasses.replace(found, because=because)
+        why = f"{found.why}, as far as it meets {', '.join(said.unknown)}"
+        return dataclasses.replace(found, because=because, why=why)
+    return dataclasses.replace(
+        found,
+        verdict=answer.Word.DENY,
+        because=because,
+        why=f"{sentences.names(because)} lets the port through, and no {said.kind.value} rule this request",
+        change=f"a rule of {said.kind.value} that this request meets, or one without any",
+    )
+
+
+def _answers(asked: question.Question) -> Answers:
+    """Return the DNS answers that a question implies: the name by which it asks for an address."""
+    spot = asked.destination
+    if not isinstance(spot, question.Address):
+        return ()
+    request = asked.request
+    names = (spot.name, request.host if request else None, request.server_name if request else None)
+    return tuple((name.lower().rstrip("."), (spot.place,)) for name in names if name)
