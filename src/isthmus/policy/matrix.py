@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, NamedTuple
 
-from isthmus.policy import classes, labels, pieces, ports, rule, tables, world
+from isthmus.policy import classes, labels, pieces, ports, rule, shelf, tables, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -64,6 +64,7 @@ class Matrix:
         self.places = classes.Places(self.endpoints, classes.vocabulary([*rules.values(), *beside]))
         self._own = self._clusters()
         self.alone = {each: self._isolated(each) for each in rule.Direction}
+        self._shelves: dict[str, shelf.Shelf] = {}
         self._tables: dict[tuple[rule.Direction, bool], tables.Table] = {}
 
     def _clusters(self) -> dict[str, int]:
@@ -99,6 +100,14 @@ class Matrix:
             sided = ((each.stage, each.ports, *_sides(each, by_subject=by_subject)) for each in found)
             known = tables.Table(sided, self.places.count)
             self._tables[direction, by_subject] = known
+        return known
+
+    def shelf(self, cluster: str) -> shelf.Shelf:
+        """Return the rules of a cluster by the places they guard."""
+        known = self._shelves.get(cluster)
+        if known is None:
+            held = self.rules.get(cluster) or rule.Rules()
+            known = self._shelves[cluster] = shelf.Shelf(self.places, held, self.guarded(cluster))
         return known
 
     def blocks(self) -> Iterator[Block]:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from isthmus.policy import labels, matrix, pieces, ports, rule, tables, world
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from isthmus.policy import shelf
 
 INGRESS, EGRESS = rule.Direction.INGRESS, rule.Direction.EGRESS
 
@@ -46,13 +48,10 @@ def shifts(
     The base must have been made with the added rules in `beside` where they ask for keys of labels, or name
     ranges, that no rule of the base does. Every pair of places is in one shift at most.
     """
-    found = base.rules.get(cluster) or rule.Rules()
-    gone = set(without)
+    gone = frozenset(without)
     fresh = added or rule.Rules()
-    lost = rule.Rules(
-        tuple(each for each in found.rules if each.origin in gone),
-        tuple(each for each in found.isolations if each.origin in gone),
-    )
+    held = base.shelf(cluster)
+    lost = [each for one in gone for each in held.by_origin.get(one, ())]
     work = _Work(base, cluster, gone, fresh)
     senders = work.touched(EGRESS, lost)
     receivers = work.touched(INGRESS, lost)
@@ -75,13 +74,12 @@ class _Work:
         self._settings = base.world.settings.get(cluster) or world.Settings(cluster=cluster)
         self._hosts = self._places.index.select(labels.exists(f"{labels.RESERVED}host"))
 
-    def touched(self, direction: rule.Direction, lost: rule.Rules) -> int:
+    def touched(self, direction: rule.Direction, lost: Iterable[shelf.Guard]) -> int:
         """Return the places whose own side may change in a direction."""
         found = 0
-        for held in (lost, self._fresh):
-            for each in (*held.rules, *held.isolations):
-                if each.direction is direction:
-                    found |= self._places.index.select(each.subject)
+        for each in (*lost, *self._fresh.rules, *self._fresh.isolations):
+            if each.direction is direction:
+                found |= self._places.index.select(each.subject)
         return found & self._own
 
     def outward(self, senders: int, receivers: int) -> Iterator[Shift]:
@@ -155,19 +153,10 @@ class _Work:
 
     def _halves(self, direction: rule.Direction, touched: int) -> tuple[_Half, _Half]:
         """Return the rules for the touched places, before and after."""
-        held = self._base.rules.get(self._cluster) or rule.Rules()
-        near = [each for each in held.rules if self._selects(each, direction, touched)]
-        nearby = [each for each in held.isolations if self._selects(each, direction, touched)]
-        kept = [each for each in near if each.origin not in self._gone]
-        alone = [each for each in nearby if each.origin not in self._gone]
-        after = rule.Rules((*kept, *self._fresh.rules), (*alone, *self._fresh.isolations))
-        return (
-            self._half(rule.Rules(tuple(near), tuple(nearby)), direction, touched),
-            self._half(after, direction, touched),
-        )
-
-    def _selects(self, each: rule.Rule | rule.Isolation, direction: rule.Direction, touched: int) -> bool:
-        return each.direction is direction and bool(self._places.index.select(each.subject) & touched)
+        near = self._base.shelf(self._cluster).near(direction, touched)
+        before = _rules(near)
+        after = _rules([each for each in near if each.origin not in self._gone]) + self._fresh
+        return self._half(before, direction, touched), self._half(after, direction, touched)
 
     def _half(self, held: rule.Rules, direction: rule.Direction, touched: int) -> _Half:
         found = (
@@ -180,6 +169,12 @@ class _Work:
             if each.direction is direction:
                 told |= self._places.index.select(each.subject)
         return _Half(tables.Table(found, self._places.count), alone, told)
+
+
+def _rules(held: Iterable[shelf.Guard]) -> rule.Rules:
+    """Return rules and isolations apart."""
+    rules = tuple(each for each in held if isinstance(each, rule.Rule))
+    return rule.Rules(rules, tuple(each for each in held if isinstance(each, rule.Isolation)))
 
 
 def _changed(old: pieces.Pieces, new: pieces.Pieces) -> Iterator[tuple[ports.Ports, ports.Ports, int]]:
