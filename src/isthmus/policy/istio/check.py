@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-import urllib.parse
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.policy.istio import model, paths
@@ -21,6 +20,7 @@ Json = dict[str, Any]
 TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 """What Go's strconv.ParseBool takes."""
+URL: Final = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[^/:?#\s]+)(:(?P<port>[0-9]{1,5}))?([/?#].*)?")
 DRY_RUN: Final = "istio.io/dry-run"
 LIMITS: Final = {"rules": 512, "from": 512, "to": 512, "targetRefs": 16, "serviceAccounts": 16}
 """Longest lists (the kubebuilder marks of istio.io/api security/v1beta1, and CheckServiceAccount)."""
@@ -268,18 +268,16 @@ def authentication(spec: Json) -> Iterator[str]:
 
 
 def _is_url(text: str) -> bool:
-    try:
-        found = urllib.parse.urlsplit(text)
-        return found.scheme in {"http", "https"} and (found.port is None or found.port > 0)
-    except ValueError:
-        return False
+    found = URL.fullmatch(text)
+    return found is not None and (found["port"] is None or 0 < int(found["port"]) <= 65535)
 
 
 def _is_json(text: str) -> bool:
     try:
-        return isinstance(json.loads(text), dict)
+        found = json.loads(text)
     except ValueError:
         return False
+    return isinstance(found, dict)
 
 
 def _issuer(issuer: Json) -> Iterator[str]:

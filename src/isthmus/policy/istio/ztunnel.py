@@ -37,6 +37,11 @@ def matches(policy: model.Authorization, rule: model.Rule, known: facts.Facts) -
     return all(any(_entry(each, known, namespace) for each in clause) for clause in _clauses(rule))
 
 
+def is_void(rule: model.Rule) -> bool:
+    """Say whether a rule can never match, because a part of it is left empty."""
+    return any(not any(clause) for clause in _clauses(rule))
+
+
 def _clauses(rule: model.Rule) -> Iterator[tuple[model.Conditions, ...]]:
     for part in (rule.operations, rule.sources):
         if part:
