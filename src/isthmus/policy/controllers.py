@@ -1,4 +1,4 @@
-"""What comes in through Ingress and Route objects: a controller somewhere in the cluster opens the connection.
+"""What comes in through Ingress and Route objects: a controller in the cluster opens the connection.
 
 Which pods the controller has no manifest says; it stands for any pod of a namespace that no rule knows.
 """

@@ -206,7 +206,7 @@ class Matrix:
         """The places that some rule or isolation of ingress guards."""
         found = 0
         for cluster, held in self.rules.items():
-            for each in (*held.rules, *held.isolations):
+            for each in held.guards:
                 if each.direction is INGRESS:
                     found |= self.places.index.select(each.subject) & self.guarded(cluster)
         return found

@@ -60,10 +60,9 @@ def is_focused(case: dict[str, Any], ends: tuple[str, str]) -> bool:
 
     ways = {"ingress": [(1, 0)], "egress": [(0, 1)]}.get(case["focus_direction"], [(0, 1), (1, 0)])
     focus, peers = case["focus_workloads"], case["focus_peers"]
-    fits = not focus or any(
+    return not focus or any(
         is_one(focus, ends[one]) and (not peers or is_one(peers, ends[other])) for one, other in ways
     )
-    return fits
 
 
 def test_a_list_of_connections_is_that_of_the_suite() -> None:
