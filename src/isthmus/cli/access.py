@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from isthmus.cli import enforcing, output, running
-from isthmus.cli.judging import verdict
+from isthmus.cli.judging import changes, matrix, reading, recorded, verdict
 from isthmus.model import errors
 
 app = typer.Typer(no_args_is_help=True, help="Know and say who may talk to whom.")
@@ -39,6 +39,9 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more when s
 
 app.command()(verdict.verdict)
 app.command()(verdict.explain)
+app.command()(matrix.matrix)
+app.command()(recorded.simulate)
+app.command()(recorded.recommend)
 
 
 @app.command()
@@ -64,19 +67,32 @@ def render(
 
 @app.command()
 def diff(
+    old: Annotated[
+        Path | None, typer.Argument(metavar="[OLD", help="Manifests before.", show_default=False)
+    ] = None,
+    new: Annotated[
+        Path | None, typer.Argument(metavar="NEW]", help="Manifests after.", show_default=False)
+    ] = None,
     folder: Folder = Path(),
     only: Only = None,
+    cilium: reading.Cilium = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit 1 when something would change.")
     ] = False,
     form: Form = output.Output.TEXT,
     _verbose: Verbose = False,
 ) -> None:
-    """Show what `up` would change in each cluster, and what of the intents holds nowhere.
+    """Show what `up` would change in each cluster; with OLD and NEW, which connections open and close.
 
     Examples:
         isthmus access diff -f shop
+        isthmus access diff manifests-of-main manifests --exit-code
     """
+    if old is not None:
+        if new is None:
+            raise errors.InputError("there is nothing to compare with", remedy="isthmus access diff OLD NEW")
+        is_changed = changes.show(old, new, cilium, form)
+        raise typer.Exit(1 if exit_code and is_changed else 0)
     with running.told("access"):
         found = enforcing.find(folder, form)
         draft = asyncio.run(running.diff(found.about, only, None))
@@ -107,6 +123,37 @@ def up(
         found = enforcing.find(folder, form)
         enforcing.refuse_unheld(found, form, is_accepted=accept)
         running.finish(asyncio.run(running.run(found.about, "up", ways, only=only)), form)
+
+
+@app.command()
+def drift(
+    folder: Folder = Path(),
+    only: Only = None,
+    form: Form = output.Output.TEXT,
+    fail_on: Annotated[
+        output.FailOn, typer.Option("--fail-on", help="The least severity that exits 1.")
+    ] = output.FailOn.ERROR,
+    _verbose: Verbose = False,
+) -> None:
+    """Find what was changed by hand: objects taken away, rules that differ, policies that no intent made.
+
+    Exits 0 without such, 1 with some, 3 when a cluster is silent.
+
+    Examples:
+        isthmus access drift -f shop
+        isthmus access drift -f shop --only west -o json
+    """
+    found = enforcing.find(folder, form)
+    said, silent = asyncio.run(enforcing.drift(found, only))
+    if form is output.Output.TEXT:
+        for name, why in silent.items():
+            typer.echo(f"{name}: {why}", err=True)
+        output.print_findings(said, err=False)
+        if not said and not silent:
+            typer.echo("every cluster has what the intents come to, and nothing beside it")
+    else:
+        output.emit({"findings": [each.to_json() for each in said], "silent": silent}, form)
+    raise typer.Exit(int(errors.Exit.UNREACHABLE if silent else output.exit_code(said, fail_on)))
 
 
 @app.command()

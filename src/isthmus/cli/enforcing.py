@@ -112,3 +112,35 @@ def refuse_unheld(found: Enforced, form: output.Output, *, is_accepted: bool) ->
             remedy="change them, or apply the rest with --accept-not-holding",
         )
         output.refuse([*found.unheld, refused], form)
+
+
+async def drift(found: Enforced, only: str | None) -> tuple[list[finding.Finding], dict[str, str]]:
+    """Return what differs in each cluster from what the intents come to, and why some do not answer."""
+    import asyncio
+
+    from isthmus.cli import connection
+    from isthmus.clients import policed
+    from isthmus.policy import world
+    from isthmus.policy.intents import drift as drifts
+    from isthmus.policy.manifests import enforcers
+
+    chosen = found.about.pick(only) or found.about.clusters
+    said: list[finding.Finding] = []
+    silent: dict[str, str] = {}
+    pairs = [pair for pair in found.about.voters if pair[0] in chosen]
+    async with connection.opened(pairs, with_helm=False) as opened:
+        looks = [policed.read(each) for each in opened.clusters.values()]
+        answers = await asyncio.gather(*looks, return_exceptions=True)
+        names = tuple(opened.clusters)
+    for name, answer in zip(names, answers, strict=True):
+        if isinstance(answer, errors.UnreachableError):
+            silent[name] = answer.brief
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            live, refused = [world.Object(each) for each in answer[0]], answer[1]
+            wanted = found.compiled.objects[name]
+            settings = enforcers.settings(name, [*live, *map(world.Object, wanted)])
+            said += refused
+            said += drifts.findings(settings, live=live, wanted=wanted, guarded=drifts.guarded(wanted))
+    return said, silent

@@ -10,9 +10,8 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING, Final
 
-from isthmus.policy import answer, decide, hops, locate, question, rule, sentences, world
-from isthmus.policy.cilium import entities, proxy, translate
-from isthmus.policy.kubernetes import rules
+from isthmus.policy import answer, decide, hops, locate, question, rule, rulebook, sentences, world
+from isthmus.policy.cilium import entities, proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +30,6 @@ class Judge:
         self.world = known
         self._directory = locate.Directory(known)
         self._books: dict[tuple[str, Answers], decide.Book] = {}
-        self._services = {
-            name: tuple(each for each in known.services if each.cluster == name) for name in known.settings
-        }
 
     def ask(self, asked: question.Question) -> answer.Answer:
         """Return the answer to a question; InputError when it names what is not there.
@@ -74,13 +70,8 @@ class Judge:
 
     def _compile(self, settings: world.Settings) -> rule.Rules:
         kept = self.world.policies
-        name = settings.cluster if settings.cluster in kept or len(kept) != 1 else next(iter(kept))
-        objects = kept.get(name, ())
-        found = rules.read(objects, settings)
-        if settings.enforcer is world.Enforcer.CILIUM:
-            own = self._services.get(name, ())
-            found += translate.translate(objects, settings=settings, services=own)
-        return found
+        is_other = settings.cluster not in kept and len(kept) == 1
+        return rulebook.read(self.world, settings, next(iter(kept)) if is_other else None)
 
     def _spot(self, spot: question.Spot, asked: question.Question) -> tuple[world.Endpoint, ...]:
         ends = (asked.source, asked.destination)

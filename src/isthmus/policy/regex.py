@@ -28,7 +28,7 @@ def parse(text: str) -> re.Pattern[str]:
     if any(int(count) > MOST for count in re.findall(r"\{(\d+)", text)):
         raise ValueError(f"counts above {MOST} are not allowed")
     try:
-        return re.compile(_translated(text), re.ASCII | re.DOTALL)
+        return re.compile(_translated(text), re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(str(error)) from error
 

@@ -69,9 +69,11 @@ def world_selectors(texts: Iterable[str]) -> frozenset[labels.Selector]:
     found: set[labels.Selector] = set()
     for text in texts:
         if text.endswith("/0"):
-            family = "world-ipv6" if ":" in text else "world-ipv4"
-            both = ("world", family) if family == "world-ipv4" else (family,)
-            found.update(map(selectors.reserved, both))
+            sixth = f"{labels.RESERVED}world-ipv6"
+            not_sixth = labels.Selector(frozenset({labels.Requirement(sixth, labels.Operator.ABSENT)}))
+            # What is the world of no family stands for IPv4 here, as where that alone is on.
+            fourth = selectors.reserved("world") & not_sixth
+            found |= {labels.exists(sixth)} if ":" in text else {fourth, selectors.reserved("world-ipv4")}
     return frozenset(found)
 
 

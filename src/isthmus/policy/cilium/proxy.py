@@ -12,16 +12,17 @@ import dataclasses
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from isthmus.policy import http, ports
+from isthmus.policy import http, labels, ports, rule
 from isthmus.policy.cilium import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from isthmus.policy import decide, layer7, rule, world
+    from isthmus.policy import decide, layer7, world
 
-OPENS_OTHERS: Final = (1, 18)
-"""Since then L7 rules filter nothing where no rule of the direction isolates (`ensureWildcard`, l4.go)."""
+OPENS_DNS: Final = (1, 18)
+"""Since then DNS rules filter nothing where no rule of the direction isolates (`ensureWildcard`, l4.go). For
+Envoy that was so before: the allow of everything that Cilium adds there is one more rule to fit."""
 FAILING: Final = "test-always-fail"
 
 
@@ -63,17 +64,23 @@ def answer(
     anything isolates the subject in that direction.
     """
     found = decision.rules
-    if not decision.is_allowed or not any(each.layer7 for each in found):
+    if not decision.is_allowed or not any(each.layer7 for each in found) or _is_kubelet(decision, ask):
         return Answer(is_allowed=decision.is_allowed)
     demanded = _authentication(found, ask)
     if demanded == FAILING:
         failing = tuple(each for each in found if each.layer7 and each.layer7.authentication == FAILING)
         return Answer(is_allowed=False, kind=Kind.AUTHENTICATION, rules=failing)
-    is_open = not is_isolated and settings.cilium >= OPENS_OTHERS
+    is_open = not is_isolated and settings.default_mode != "always"
     said = _proxied(found, ask, request, version=settings.cilium, is_open=is_open)
     if demanded == "required" and said.is_allowed:
         return dataclasses.replace(said, unknown=(*said.unknown, "mutual authentication"))
     return said
+
+
+def _is_kubelet(decision: decide.Decision, ask: decide.Ask) -> bool:
+    """Say whether a node calls a pod it runs: nothing is asked of it (TestAllowingLocalhostShadowsL7)."""
+    is_way_in = decision.direction is rule.Direction.INGRESS
+    return is_way_in and f"{labels.RESERVED}host" in ask.source.labels and not ask.destination.is_node
 
 
 def _proxied(
@@ -86,14 +93,16 @@ def _proxied(
 ) -> Answer:
     narrowed = [each.layer7 for each in found if each.layer7]
     if any(each.dns for each in narrowed):
-        return Answer(is_allowed=True) if is_open else _dns(found, ask, request, version)
-    if not any(each.http or each.names or each.other for each in narrowed):
+        is_free = is_open and version >= OPENS_DNS
+        return Answer(is_allowed=True) if is_free else _dns(found, ask, request, version)
+    others = any(each.other for each in narrowed)
+    if not others and (is_open or not any(each.http or each.names for each in narrowed)):
         return Answer(is_allowed=True)
     groups = _merged(found, ask)
-    free = next((group for group in groups if _is_free(group, is_open=is_open)), None)
+    free = next((group for group in groups if _is_free(group)), None)
     if free is not None:
         return Answer(is_allowed=True, kind=Kind.HTTP, rules=tuple(free))
-    judged = [_group(group, request, version, is_open=is_open) for group in groups]
+    judged = [_group(group, request, version) for group in groups]
     allowed = [each for each in judged if each.is_allowed]
     # What meets every demand is told before what may meet one.
     sure = sorted(allowed, key=lambda each: len(each.unknown))
@@ -104,17 +113,15 @@ def _proxied(
     return Answer(is_allowed=False, kind=kind, rules=tuple(found))
 
 
-def _is_free(group: Sequence[rule.Rule], *, is_open: bool) -> bool:
+def _is_free(group: Sequence[rule.Rule]) -> bool:
     """Say whether rules that merge demand nothing: no server name, and one without L7 rules among them."""
     narrowed = [each.layer7 for each in group]
     if any(each and each.names for each in narrowed):
         return False
-    return is_open or any(each is None or not (each.http or each.dns or each.other) for each in narrowed)
+    return any(each is None or not (each.http or each.dns or each.other) for each in narrowed)
 
 
-def _group(
-    group: Sequence[rule.Rule], request: layer7.Request | None, version: names.Version, *, is_open: bool
-) -> Answer:
+def _group(group: Sequence[rule.Rule], request: layer7.Request | None, version: names.Version) -> Answer:
     narrowed = [each.layer7 for each in group if each.layer7]
     rules = tuple(group)
     unknown: list[str] = []
@@ -127,7 +134,7 @@ def _group(
         if name is None:
             unknown.append(f"the TLS server name {' or '.join(wanted)}")
     allowing = [each for each in narrowed if each.http]
-    if allowing and not is_open and len(allowing) == len(group):
+    if allowing and len(allowing) == len(group):
         if request is None or request.method is None:
             unknown.append("an HTTP request that a rule allows")
         else:

@@ -44,6 +44,7 @@ TO: Final = (
     "toFQDNs",
 )
 PARSERS: Final = ("http", "dns", "kafka", "l7proto")
+WITHOUT_REQUIRES: Final = (1, 19)
 SINCE_17: Final = (1, 17)
 
 
@@ -89,6 +90,9 @@ def _rule(each: Json, where: Where, path: str) -> Iterator[Refusal]:
     given = [kind for kind in kinds if each.get(kind)]
     if len(given) > 1:
         yield Refusal(path, f"{given[0]} and {given[1]} cannot be in one rule: write two")
+    requires = f"{'from' if where.is_ingress else 'to'}Requires"
+    if each.get(requires) and where.version >= WITHOUT_REQUIRES:
+        yield Refusal(f"{path}.{requires}", "Cilium 1.19 took it away, and the API server refuses it")
     if "toServices" in given and each.get("toPorts") and where.version < SINCE_17:
         yield Refusal(path, "toServices and toPorts cannot be in one rule before Cilium 1.17")
     yield from _peers(each, kinds, where, path)

@@ -118,8 +118,6 @@ def _is(key: str, value: str) -> labels.Requirement:
 
 def plain(key: str) -> str:
     """Return a key of the flat labels for one with a source."""
-    if key.startswith("$"):
-        return f"{labels.RESERVED}{key[1:]}"
     for source in DROPPED:
         if key.startswith(source):
             return key.removeprefix(source)

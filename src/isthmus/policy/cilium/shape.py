@@ -100,12 +100,12 @@ ALLOWED: Final = {
     "authentication": Field({"mode": Field(Leaf.TEXT, words=MODES)}),
 }  # fmt: skip
 FROM: Final = {
-    "fromEndpoints": Field([SELECTOR]), "fromRequires": Field(Leaf.ANY, until=(1, 18)), "fromCIDR": TEXTS,
+    "fromEndpoints": Field([SELECTOR]), "fromRequires": ANY, "fromCIDR": TEXTS,
     "fromCIDRSet": Field([CIDR_SET]), "fromEntities": TEXTS, "fromGroups": Field([GROUPS], since=(1, 16)),
     "fromNodes": Field([SELECTOR], since=(1, 16)),
 }  # fmt: skip
 TO: Final = {
-    "toEndpoints": Field([SELECTOR]), "toRequires": Field(Leaf.ANY, until=(1, 18)), "toCIDR": TEXTS,
+    "toEndpoints": Field([SELECTOR]), "toRequires": ANY, "toCIDR": TEXTS,
     "toCIDRSet": Field([CIDR_SET]), "toEntities": TEXTS, "toServices": Field([SERVICE]),
     "toGroups": Field([GROUPS]), "toNodes": Field([SELECTOR], since=(1, 16)),
 }  # fmt: skip

@@ -154,18 +154,20 @@ def is_open(each: Json, side: str, found: Sequence[world.Service], version: tupl
     return not [key for key in given if key not in {"fromRequires", "toRequires"}]
 
 
-def _selectors(each: Json, side: str, spec: Spec, context: Context) -> frozenset[labels.Selector]:
+def peer(written: Json, *, spec: Spec, context: Context) -> labels.Selector:
+    """Return what a selector of peers means in a rule."""
     is_init = f"{labels.RESERVED}init" in selectors.read(spec.data.get("endpointSelector")).keys
-    found = {
-        selectors.peer(
-            one or {},
-            namespace=spec.namespace,
-            cluster=context.cluster,
-            is_init=is_init,
-            by_labels=context.version >= selectors.NAMESPACE_LABELS,
-        )
-        for one in each.get(f"{side}Endpoints") or ()
-    }
+    return selectors.peer(
+        written,
+        namespace=spec.namespace,
+        cluster=context.cluster,
+        is_init=is_init,
+        by_labels=context.version >= selectors.NAMESPACE_LABELS,
+    )
+
+
+def _selectors(each: Json, side: str, spec: Spec, context: Context) -> frozenset[labels.Selector]:
+    found = {peer(one or {}, spec=spec, context=context) for one in each.get(f"{side}Endpoints") or ()}
     for one in each.get(f"{side}Nodes") or ():
         chosen = selectors.read(one)
         if context.version >= (1, 18):

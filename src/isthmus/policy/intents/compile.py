@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 INTENT: Final = "isthmus.dev/access"
-"""The label by which objects are found again: `NAMESPACE.NAME` of their intent, or `default-deny`."""
+"""The label by which objects are found again: `NAMESPACE.NAME` of their intent, or BASE."""
+BASE: Final = "default-deny"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def _base(read: folder.Folder, here: ground.Ground) -> Iterator[Json]:
     networks = {each.network for one in read.fleet.clusters if (each := settings.istio(read.fleet, one))}
     for namespace in namespaces:
         found = base.of(namespace, here, istiods=istiods, gateways=len(networks) > 1)
-        yield from (_labelled(each, "default-deny") for each in found)
+        yield from (_labelled(each, BASE) for each in found)
 
 
 def _of_cluster(

@@ -1,0 +1,41 @@
+"""Findings about policies of Cilium, with the object they are about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from isthmus.model import finding
+
+if TYPE_CHECKING:
+    from isthmus.policy import rule
+
+Severity = finding.Severity
+
+
+def about(
+    origin: rule.Origin, code: str, severity: finding.Severity, message: str, *, remedy: str
+) -> finding.Finding:
+    """Return a finding about the object that a rule comes from."""
+    return finding.Finding(
+        code=code,
+        severity=severity,
+        message=message,
+        remedy=remedy,
+        kind=origin.kind,
+        namespace=origin.namespace,
+        name=origin.name,
+        cluster=origin.cluster,
+        file=origin.file,
+        line=origin.line,
+    )
+
+
+def shown(version: tuple[int, int]) -> str:
+    """Return a version as people write it."""
+    return f"{version[0]}.{version[1]}"
+
+
+def some(names: list[str], most: int = 3) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,28 @@
+"""All policies of a cluster to its rules: Kubernetes' own everywhere, Cilium's where Cilium enforces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from isthmus.policy import world
+from isthmus.policy.cilium import translate
+from isthmus.policy.kubernetes import rules
+
+if TYPE_CHECKING:
+    from isthmus.policy import rule
+
+
+def read(known: world.World, settings: world.Settings, policies: str | None = None) -> rule.Rules:
+    """Return the rules of a cluster; `policies` names the one whose objects it has, where that is another."""
+    name = policies or settings.cluster
+    objects = known.policies.get(name, ())
+    found = rules.read(objects, settings)
+    if settings.enforcer is world.Enforcer.CILIUM:
+        own = tuple(each for each in known.services if each.cluster == name)
+        found += translate.translate(objects, settings=settings, services=own)
+    return found
+
+
+def read_all(known: world.World) -> dict[str, rule.Rules]:
+    """Return the rules of every cluster."""
+    return {name: read(known, settings) for name, settings in known.settings.items()}
