@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from isthmus.policy import controllers, diff, matrix, ports
+from isthmus.policy import diff, matrix, ports
 from tests.policy import suites
 
 SUITE: dict[str, Any] = suites.load(suites.GUARD / "expected.json")
@@ -44,10 +44,7 @@ def made(folder: str) -> matrix.Matrix:
 
 
 def listed(folder: str) -> Rows:
-    known, rules = suites.folder(suites.GUARD / folder)
     found = {(row.source, row.destination): spelled(row.ports) for row in made(folder).rows()}
-    through, _ = controllers.rows(known, {suites.NAME: rules})
-    found |= {(row.source, row.destination): spelled(row.ports) for row in through}
     return {ends: words for ends, words in found.items() if words != NOTHING}
 
 
