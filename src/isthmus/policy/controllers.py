@@ -68,9 +68,11 @@ def wanted(
 
 
 def _ports(service: world.Service, backend: Backend, pod: world.Endpoint) -> ports.Ports:
-    """Return the ports of a pod that a backend means."""
+    """Return the ports of a pod that a backend means: controllers speak TCP."""
     found = ports.NONE
     for place, (protocol, port, target) in enumerate(service.ports):
+        if protocol != ports.Protocol.TCP:
+            continue
         name = service.names[place] if place < len(service.names) else ""
         means = {port, name} | ({target} if backend.is_target else set())
         if backend.port is None or backend.port in means:
