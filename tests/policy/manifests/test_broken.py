@@ -13,6 +13,8 @@ from isthmus.policy.kubernetes import rules
 from isthmus.policy.manifests import cluster, text
 
 GOOD = "apiVersion: v1\nkind: Pod\nmetadata: {name: good}\nspec: {}\n---\n"
+POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n"
+SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n"
 BROKEN = {
     "a: [1": "yaml-syntax",
     "- a": "manifest-shape",
@@ -22,15 +24,15 @@ BROKEN = {
     "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: 7}": "manifest-shape",
     "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {x: 1}}": "manifest-shape",
     "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: [x]}": "manifest-shape",
-    "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: {name: c}}": "manifest-shape",
-    "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{ports: [{containerPort: x}]}]}": "manifest-shape",
-    "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nstatus: {podIP: nowhere}": "manifest-shape",
+    f"{POD}spec: {{containers: {{name: c}}}}": "manifest-shape",
+    f"{POD}spec: {{containers: [{{ports: [{{containerPort: x}}]}}]}}": "manifest-shape",
+    f"{POD}status: {{podIP: nowhere}}": "manifest-shape",
     "apiVersion: v1\nkind: Pod\nmetadata: {name: good}\nspec: {}": "manifest-duplicate",
     "apiVersion: v1\nkind: PodList\nitems: {}": "manifest-shape",
     "apiVersion: v1\nkind: List\nitems: [7]": "manifest-shape",
     "apiVersion: v1\nkind: List\nitems: [{metadata: {name: a}}]": "manifest-shape",
-    "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 0}]}": "manifest-shape",
-    "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 1, protocol: icmp}]}": "manifest-shape",
+    f"{SERVICE}spec: {{ports: [{{port: 0}}]}}": "manifest-shape",
+    f"{SERVICE}spec: {{ports: [{{port: 1, protocol: icmp}}]}}": "manifest-shape",
 }
 
 

@@ -137,7 +137,8 @@ def test_pods_that_are_one_endpoint_keep_their_names() -> None:
 def test_ports_are_named_by_containers_and_by_sidecars_that_stay() -> None:
     spec = (
         "containers: [{name: c, ports: [{name: http, containerPort: 80}, {containerPort: 81}]}], "
-        "initContainers: [{name: s, restartPolicy: Always, ports: [{name: side, containerPort: 90, protocol: UDP}]}, "
+        "initContainers: [{name: s, restartPolicy: Always, "
+        "ports: [{name: side, containerPort: 90, protocol: UDP}]}, "
         "{name: i, ports: [{name: gone, containerPort: 91}]}]"
     )
     (found,) = read(pod("p", spec=spec)).endpoints
@@ -161,7 +162,8 @@ def test_a_pod_on_the_network_of_its_node_is_the_node_to_cilium_alone() -> None:
 def test_a_node_has_its_addresses_and_a_pod_that_ended_has_none() -> None:
     node = (
         "apiVersion: v1\nkind: Node\nmetadata: {name: w}\n"
-        "status: {addresses: [{type: InternalIP, address: 192.0.2.1}, {type: ExternalIP, address: '2001:db8::1'}]}"
+        "status: {addresses: [{type: InternalIP, address: 192.0.2.1}, "
+        "{type: ExternalIP, address: '2001:db8::1'}]}"
     )
     ended = f"{pod('p')}\nstatus: {{podIP: 10.0.0.1, phase: Succeeded}}"
     both = f"{pod('q')}\nstatus: {{podIP: 10.0.0.2, podIPs: [{{ip: 10.0.0.2}}, {{ip: 'fd00::2'}}]}}"
@@ -265,14 +267,16 @@ def test_the_waypoint_is_the_nearest_that_is_named(case: str) -> None:
 def test_services_have_their_target_ports_and_the_addresses_behind_them() -> None:
     service = (
         "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"
-        "spec: {ports: [{name: web, port: 80, targetPort: http}, {port: 53, protocol: UDP}, {port: 1, targetPort: '2'}]}"
+        "spec: {ports: [{name: web, port: 80, targetPort: http}, {port: 53, protocol: UDP}, "
+        "{port: 1, targetPort: '2'}]}"
     )
-    backends = (
-        "apiVersion: v1\nkind: Endpoints\nmetadata: {name: s}\nsubsets: [{addresses: [{ip: 192.0.2.1}]}]",
+    old = "apiVersion: v1\nkind: Endpoints\nmetadata: {name: s}\nsubsets: [{addresses: [{ip: 192.0.2.1}]}]"
+    new = (
         "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n"
-        "metadata: {name: s-x, labels: {kubernetes.io/service-name: s}}\nendpoints: [{addresses: [192.0.2.2]}]",
+        "metadata: {name: s-x, labels: {kubernetes.io/service-name: s}}\n"
+        "endpoints: [{addresses: [192.0.2.2]}]"
     )
-    (found,) = read(service, *backends).services
+    (found,) = read(service, old, new).services
     assert (found.namespace, found.selector) == ("default", None)
     assert found.ports == (("tcp", 80, "http"), ("udp", 53, 53), ("tcp", 1, 2))
     assert found.names == ("web", "", "")
