@@ -51,11 +51,17 @@ def replay(seen: Iterable[flows.Flow], known: world.World) -> Replay:
     """Judge every flow by the policies of a world; the most frequent change comes first."""
     books: dict[str, decide.Book] = {}
     fates: dict[Key, collections.Counter[flows.Fate]] = {}
+    answers: dict[str, set[int]] = {}
     total = 0
     for each in seen:
         total += 1
+        for name in each.destination.names:
+            if each.destination.address:
+                place = prefix.parse(each.destination.address).first
+                answers.setdefault(name.lower().rstrip("."), set()).add(place)
         key = (_plain(each.source), _plain(each.destination), each.protocol, each.port)
         fates.setdefault(key, collections.Counter())[each.fate] += 1
+    known = _told(known, answers)
     made: dict[flows.End, world.Endpoint] = {}
     changes = []
     for (source, destination, protocol, port), counted in fates.items():
@@ -67,6 +73,16 @@ def replay(seen: Iterable[flows.Flow], known: world.World) -> Replay:
                 changes.append(Change(*ask, count=count, before=fate, decision=decision))
     changes.sort(key=lambda each: (each.before is flows.Fate.DENIED, -each.count))
     return Replay(total, len(fates), tuple(changes))
+
+
+def _told(known: world.World, answers: Mapping[str, set[int]]) -> world.World:
+    """Return a world whose clusters know the DNS answers that flows tell of."""
+    places = {name: tuple(sorted(found)) for name, found in answers.items()}
+    settings = {
+        name: dataclasses.replace(each, answers={**each.answers, **places})
+        for name, each in known.settings.items()
+    }
+    return dataclasses.replace(known, settings=settings)
 
 
 def endpoint(end: flows.End) -> world.Endpoint:

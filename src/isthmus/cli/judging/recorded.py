@@ -68,7 +68,7 @@ def simulate(
         typer.echo(render.replayed(found, width=running.width()))
     else:
         output.emit(render.replayed_json(found), form)
-    output.print_findings(read.findings)
+    output.print_findings(reading.all_findings(read))
     lost = any(each.after is not each.before and not each.decision.is_allowed for each in found.changes)
     raise typer.Exit(int(errors.Exit.FAILED if exit_code and lost else errors.Exit.DONE))
 
