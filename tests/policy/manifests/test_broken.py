@@ -102,7 +102,7 @@ documents = some.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(some.lists(documents, max_size=3))
 def test_no_shape_of_a_document_is_too_odd(found: list[dict[str, Any]]) -> None:
     objects = [world.Object(each, "any.yaml", 1) for each in found]
