@@ -77,6 +77,11 @@ class Matrix:
         width = (self.places.count + 7) // 8
         return {cluster: labels.bits(held, width) for cluster, held in found.items()}
 
+    def knows(self, added: rule.Rules) -> bool:
+        """Say whether the places tell apart all that some rules ask for, so that `whatif` may judge them."""
+        asked, known = classes.vocabulary([added]), self.places.words
+        return all(set(some) <= set(every) for some, every in zip(asked, known, strict=True))
+
     def guarded(self, cluster: str) -> int:
         """Return the places that the rules of a cluster may guard."""
         return 0 if tables.free(self.world.settings, cluster) else self._own.get(cluster, 0)

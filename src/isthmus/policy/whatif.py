@@ -45,8 +45,8 @@ def shifts(
 ) -> Iterator[Shift]:
     """Yield what changes when a cluster loses the rules of some objects and gains others.
 
-    The base must have been made with the added rules in `beside` where they ask for keys of labels, or name
-    ranges, that no rule of the base does. Every pair of places is in one shift at most.
+    The base must know what the added rules ask for (`Matrix.knows`): where they name keys of labels or ranges
+    that no rule of it does, it is made with them in `beside`. Every pair of places is in one shift at most.
     """
     gone = frozenset(without)
     fresh = added or rule.Rules()
