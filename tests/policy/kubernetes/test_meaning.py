@@ -8,7 +8,7 @@ import pytest
 
 from isthmus.address import prefix
 from isthmus.model import finding
-from isthmus.policy import labels, world
+from isthmus.policy import labels, ports, world
 from tests.policy.kubernetes import written
 
 NP, CNP, ANP, BANP = written.VERSIONS
@@ -113,7 +113,7 @@ def test_protocols_of_a_cluster_policy_are_read(case: str) -> None:
     )
     found = written.read(written.policy(CNP, spec))
     assert not found.findings
-    named = {written.ports.Named(written.TCP, "http"): 8080}
+    named = {ports.Named(written.TCP, "http"): 8080}
     end = dataclasses.replace(written.pod("a/q"), names=named)
     assert {port: written.is_taken(found, written.pod("b/p"), end, port) for port in expected} == expected
 

@@ -84,7 +84,7 @@ def network(app: str, peer: str) -> dict[str, Any]:
 
 def guard(priority: int, action: str, peer: str) -> dict[str, Any]:
     peers = [{"pods": {"podSelector": {"matchLabels": {"app": peer}}}}]
-    subject = {"namespaces": {}}
+    subject: dict[str, Any] = {"namespaces": {}}
     return {
         "tier": "Admin",
         "priority": priority,
