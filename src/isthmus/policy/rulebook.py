@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from isthmus.policy import world
+from isthmus.policy import idle, world
 from isthmus.policy.cilium import lint, translate
 from isthmus.policy.kubernetes import rules
 
@@ -29,9 +29,13 @@ def findings(known: world.World) -> tuple[finding.Finding, ...]:
     found: list[finding.Finding] = []
     for name, settings in known.settings.items():
         objects = known.policies.get(name, ())
-        found += rules.read(objects, settings).findings
+        every = rules.read(objects, settings)
+        found += every.findings
         if settings.enforcer is world.Enforcer.CILIUM:
             found += lint.check(objects, settings=settings, known=known)
+            own = tuple(each for each in known.services if each.cluster == name)
+            every += translate.translate(objects, settings=settings, services=own)
+        found += idle.check(known, every, name)
     return tuple(found)
 
 
