@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from isthmus.policy import world
+from isthmus.policy import idle, world
 from isthmus.policy.cilium import lint, translate
 from isthmus.policy.istio import lint as istio
 from isthmus.policy.istio import read
@@ -31,13 +31,16 @@ def findings(known: world.World) -> tuple[finding.Finding, ...]:
     found: list[finding.Finding] = []
     for name, settings in known.settings.items():
         objects = known.policies.get(name, ())
-        found += rules.read(objects, settings).findings
+        services = tuple(each for each in known.services if each.cluster == name)
+        every = rules.read(objects, settings)
+        found += every.findings
         if settings.enforcer is world.Enforcer.CILIUM:
             found += lint.check(objects, settings=settings, known=known)
+            every += translate.translate(objects, settings=settings, services=services)
+        found += idle.check(known, every, name)
         mesh = read.read(objects, settings)
-        found += mesh.findings
-        own = [each for each in known.endpoints if each.cluster == name]
-        found += istio.lint(mesh, own, [each for each in known.services if each.cluster == name])
+        endpoints = [each for each in known.endpoints if each.cluster == name]
+        found += (*mesh.findings, *istio.lint(mesh, endpoints, services))
     return tuple(found)
 
 
