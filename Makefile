@@ -3,10 +3,11 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= logical
+CASES ?= 500
 REAL := lab_network lab_fault connect_network connect_verify connect_ways connect_istio doctor_network demo
 LONG := connect/test_gateways.py connect/test_istio.py
 
-.PHONY: help setup binaries network test demo lint style rooms tree locks types connect faults freeze mutations bench docs-check lock clean
+.PHONY: help setup binaries network test demo lint style rooms tree locks types connect fidelity faults freeze mutations bench docs-check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +63,10 @@ faults: binaries ## outages, and kill -9 at every point of every journal (the lo
 connect: network ## all that needs real nodes, one after another: lab, faults, mesh, proofs, demo (an hour)
 	@echo "running what needs real nodes: $(REAL)"
 	@$(BIN)/python -m pytest -n 1 --dist loadgroup $(addprefix tests/,$(REAL) $(LONG)) $(ARGS)
+
+fidelity: network ## generated policies on real agents, packets against verdicts (CASES=500)
+	@echo "playing $(CASES) generated cases on two real clusters"
+	@ISTHMUS_FIDELITY=$(CASES) $(BIN)/python -m pytest -n 0 -p xdist tests/connect_verify/test_fidelity.py $(ARGS)
 
 freeze: binaries ## freeze deploy and its helm at 100 seeded moments of a rollout
 	@ISTHMUS_FREEZES=100 $(BIN)/python -m pytest tests/faults/test_freeze.py $(ARGS)

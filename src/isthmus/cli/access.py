@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from isthmus.cli import enforcing, output, running
-from isthmus.cli.judging import changes, matrix, reading, verdict
+from isthmus.cli.judging import changes, matrix, reading, recorded, verdict
 from isthmus.model import errors
 
 app = typer.Typer(no_args_is_help=True, help="Know and say who may talk to whom.")
@@ -40,6 +40,8 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more when s
 app.command()(verdict.verdict)
 app.command()(verdict.explain)
 app.command()(matrix.matrix)
+app.command()(recorded.simulate)
+app.command()(recorded.recommend)
 
 
 @app.command()

@@ -153,8 +153,8 @@ def _first(matched: Iterator[rule.Rule], *, last: rule.Tier) -> tuple[rule.Rule,
     return tuple(found)
 
 
-def _rank(each: rule.Rule) -> tuple[int, int, int, bool]:
-    return each.tier, each.priority, each.order, each.action is not rule.Action.DENY
+def _rank(each: rule.Rule) -> tuple[int, int, int, int]:
+    return each.tier, each.priority, each.order, rule.PRECEDENCE[each.action]
 
 
 class _Shelf:

@@ -91,10 +91,19 @@ class Judge:
     ) -> answer.Answer:
         if source is destination and source.kind == "Pod":
             return answer.Answer((), ("a pod always reaches itself",))
+        source, destination = self._meshed(source, asked.mesh), self._meshed(destination, asked.mesh)
         call = hops.Call(source, destination, asked.protocol, asked.port, asked.request)
         answers = _answers(asked)
-        layers = [layer for hop in hops.hops(call, is_mutual=False) for layer in self._network(hop, answers)]
+        is_mutual = world.Mesh.NONE not in {source.mesh, destination.mesh}
+        found = hops.hops(call, is_mutual=is_mutual)
+        layers = [layer for hop in found for layer in self._network(hop, answers)]
         return answer.Answer(tuple(layers))
+
+    def _meshed(self, each: world.Endpoint, mode: str | None) -> world.Endpoint:
+        """Return an endpoint as a question says that Istio carries it, where no manifest does."""
+        if mode is None or not each.is_pod or each.mesh is not world.Mesh.NONE:
+            return each
+        return dataclasses.replace(each, mesh=world.Mesh(mode))
 
     def _network(self, hop: hops.Hop, answers: Answers) -> Iterator[answer.Layer]:
         """Yield what network policies say of a hop: the source's side, then the destination's."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, NamedTuple
 
-from isthmus.policy import classes, labels, pieces, ports, rule, tables, world
+from isthmus.policy import classes, labels, pieces, ports, rule, shelf, tables, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,8 +41,8 @@ class Row(NamedTuple):
 
 
 class _Key(NamedTuple):
-    egress: tuple[tuple[int, ...], tuple[int, ...]]
-    ingress: tuple[tuple[int, ...], tuple[int, ...]]
+    egress: tables.Key
+    ingress: tables.Key
     alone: tables.Isolated
     is_host: bool
 
@@ -64,6 +64,7 @@ class Matrix:
         self.places = classes.Places(self.endpoints, classes.vocabulary([*rules.values(), *beside]))
         self._own = self._clusters()
         self.alone = {each: self._isolated(each) for each in rule.Direction}
+        self._shelves: dict[str, shelf.Shelf] = {}
         self._tables: dict[tuple[rule.Direction, bool], tables.Table] = {}
 
     def _clusters(self) -> dict[str, int]:
@@ -101,13 +102,13 @@ class Matrix:
             self._tables[direction, by_subject] = known
         return known
 
-    def allowed(self, source: int, destination: int) -> ports.Ports:
-        """Return what is let through between two places; nothing is kept, so it is not for many."""
-        bit = 1 << destination
-        for block in self.blocks():
-            if source in block.sources:
-                return next((held for held, there in block.destinations.items() if there & bit), ports.NONE)
-        return ports.NONE
+    def shelf(self, cluster: str) -> shelf.Shelf:
+        """Return the rules of a cluster by the places they guard."""
+        known = self._shelves.get(cluster)
+        if known is None:
+            held = self.rules.get(cluster) or rule.Rules()
+            known = self._shelves[cluster] = shelf.Shelf(self.places, held, self.guarded(cluster))
+        return known
 
     def blocks(self) -> Iterator[Block]:
         """Yield the matrix: each source in one block, each destination of it in one bit set at most."""
@@ -115,10 +116,10 @@ class Matrix:
         together: dict[_Key, list[int]] = {}
         held = len(self.places.members)
         hosts = self.places.index.select(labels.exists(classes.HOST))
-        alone = self.alone[EGRESS]
+        isolated = self.alone[EGRESS]
         for place in labels.places(self.places.sources):
             is_outside = place >= held
-            mark = tables.Isolated() if is_outside else _alone(alone, place)
+            mark = tables.Isolated() if is_outside else alone(isolated, place)
             out = ((-1,), ()) if is_outside else egress.key(place)
             key = _Key(out, ingress.key(place), mark, bool(hosts >> place & 1) if hosts else False)
             together.setdefault(key, []).append(place)
@@ -126,10 +127,10 @@ class Matrix:
         inward = functools.lru_cache(maxsize=4096)(self._inward)
         for key, places in together.items():
             if key.egress == ((-1,), ()):
-                found = inward(key.ingress, key.is_host)
+                found = inward(key.ingress, is_host=key.is_host)
                 found = pieces.within(found, self.places.pods)
             else:
-                found = pieces.meet(outward(key.egress, key.alone), inward(key.ingress, key.is_host))
+                found = pieces.meet(outward(key.egress, key.alone), inward(key.ingress, is_host=key.is_host))
             yield Block(tuple(places), found)
 
     def groups(self) -> Iterator[Group]:
@@ -137,7 +138,7 @@ class Matrix:
 
         Pods of one workload that rules tell apart are one line of it: what any of them may.
         """
-        names = self._titles()
+        names = self.titles
         several = _several(names)
         joined: dict[str, dict[str, ports.Ports]] = {}
         for block in self.blocks():
@@ -156,10 +157,9 @@ class Matrix:
     def accepted(self, source: world.Endpoint) -> dict[world.Endpoint, ports.Ports]:
         """Return what each endpoint accepts from one of the matrix, whatever that one is let send."""
         place = next(place for place, held in enumerate(self.places.members) if source in held)
-        key = self.table(INGRESS, by_subject=False).key(place)
         return {
             endpoint: held
-            for held, there in self._inward(key, is_host=False).items()
+            for held, there in self.accepting(place, is_host=False).items()
             for place in labels.places(there & self.places.pods)
             for endpoint in self.places.members[place]
         }
@@ -170,8 +170,9 @@ class Matrix:
             for destination in group.destinations:
                 yield Row(group.source, destination, group.ports)
 
-    def _titles(self) -> list[list[str]]:
-        """Return the names of what is at each place."""
+    @functools.cached_property
+    def titles(self) -> list[list[str]]:
+        """The names of what is at each place."""
         is_one = len(self.world.settings) <= 1
         ranges = (*self.places.source_ranges, *self.places.destination_ranges)
         return [
@@ -182,12 +183,16 @@ class Matrix:
             *([each.title] for each in ranges),
         ]
 
-    def _outward(self, key: tuple[tuple[int, ...], tuple[int, ...]], mark: tables.Isolated) -> pieces.Pieces:
+    def _outward(self, key: tables.Key, mark: tables.Isolated) -> pieces.Pieces:
         """Return what sources of a key are let send."""
         sides = self.table(EGRESS, by_subject=True).of(key)
         return tables.decide(sides, self.places.destinations, mark)
 
-    def _inward(self, key: tuple[tuple[int, ...], tuple[int, ...]], is_host: bool) -> pieces.Pieces:
+    def accepting(self, place: int, *, is_host: bool) -> pieces.Pieces:
+        """Return what all destinations accept from a place."""
+        return self._inward(self.table(INGRESS, by_subject=False).key(place), is_host=is_host)
+
+    def _inward(self, key: tables.Key, *, is_host: bool) -> pieces.Pieces:
         """Return what destinations accept from sources of a key; what is outside accepts all."""
         sides = self.table(INGRESS, by_subject=False).of(key)
         found = tables.decide(sides, self.places.destinations, self.alone[INGRESS], is_host=is_host)
@@ -248,7 +253,7 @@ def _groups(source: str, spelled: Mapping[ports.Ports, Sequence[str]]) -> Iterat
             yield Group(source, held, others)
 
 
-def _alone(isolated: tables.Isolated, place: int) -> tables.Isolated:
+def alone(isolated: tables.Isolated, place: int) -> tables.Isolated:
     """Return whether one place is isolated, as a mark over all opposite places."""
     return tables.Isolated(-(isolated.early >> place & 1), -(isolated.late >> place & 1))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.address import prefix
 from isthmus.model import errors
-from isthmus.policy import layer7, ports
+from isthmus.policy import layer7, ports, world
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,7 @@ SPOT: Final = re.compile(
     r"(?:(?P<cluster>[a-z0-9][a-z0-9.-]*):)?"
     r"(?P<namespace>[a-z0-9][a-z0-9-]*)/(?P<name>[a-z0-9][a-z0-9.-]*)(?:\[(?P<kind>[A-Za-z]+)\])?"
 )
+MODES: Final = tuple(each.value for each in world.Mesh)
 EXAMPLE: Final = "for example: --from shop/orders --to west:data/cassandra[StatefulSet] --port 9042"
 
 
@@ -144,7 +145,7 @@ def read(data: Mapping[str, Any]) -> Question:
         protocol=asked,
         request=_request(data),
         cql=_text(data, "cql"),
-        mesh=_text(data, "mesh"),
+        mesh=_mesh(data),
     )
 
 
@@ -208,6 +209,14 @@ def _token(asked: Mapping[str, Any]) -> dict[str, Any]:
         "token": "valid" if is_good else "invalid",
         "claims": tuple(claims.items()) if isinstance(claims, dict) and is_good else (),
     }
+
+
+def _mesh(data: Mapping[str, Any]) -> str | None:
+    found = _text(data, "mesh")
+    if found is not None and found not in MODES:
+        remedy = f"use one of: {', '.join(MODES)}"
+        raise errors.InputError(f"'{found}' is no mode of Istio", remedy=remedy)
+    return found
 
 
 def _text(data: Mapping[str, Any], key: str) -> str | None:

@@ -34,6 +34,10 @@ class Action(StrEnum):
     SKIP = "pass"
 
 
+PRECEDENCE: Final = {Action.DENY: 0, Action.ALLOW: 1, Action.SKIP: 2}
+"""Which of equals decides, the lowest (Cilium 1.20 `pkg/policy/types/entry.go`: 255, 1 and 0 of a byte)."""
+
+
 class Tier(IntEnum):
     """Stages of a decision; the lower number decides first (Cilium 1.20 `pkg/policy/types/tiers.go`)."""
 

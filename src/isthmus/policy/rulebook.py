@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from isthmus.policy import world
-from isthmus.policy.cilium import translate
+from isthmus.policy.cilium import lint, translate
 from isthmus.policy.kubernetes import rules
 
 if TYPE_CHECKING:
+    from isthmus.model import finding
     from isthmus.policy import rule
 
 
@@ -21,6 +22,17 @@ def read(known: world.World, settings: world.Settings, policies: str | None = No
         own = tuple(each for each in known.services if each.cluster == name)
         found += translate.translate(objects, settings=settings, services=own)
     return found
+
+
+def findings(known: world.World) -> tuple[finding.Finding, ...]:
+    """Return what is wrong with the policies of every cluster, or means something else than it seems."""
+    found: list[finding.Finding] = []
+    for name, settings in known.settings.items():
+        objects = known.policies.get(name, ())
+        found += rules.read(objects, settings).findings
+        if settings.enforcer is world.Enforcer.CILIUM:
+            found += lint.check(objects, settings=settings, known=known)
+    return tuple(found)
 
 
 def read_all(known: world.World) -> dict[str, rule.Rules]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from isthmus.policy import decide, ports, rule
+from isthmus.policy import decide, ports, rule, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from isthmus.policy import world
 
 MANY = 3
 """Objects that a sentence names before it counts the rest."""
@@ -22,7 +20,8 @@ def hop(ask: decide.Ask) -> str:
 
 def title(endpoint: world.Endpoint) -> str:
     """Return an endpoint as a question would name it."""
-    return f"{endpoint.cluster}:{endpoint.title}" if endpoint.namespace else endpoint.title
+    is_somebodys = endpoint.namespace and endpoint.cluster != world.DEFAULT_CLUSTER
+    return f"{endpoint.cluster}:{endpoint.title}" if is_somebodys else endpoint.title
 
 
 def port(ask: decide.Ask) -> str:

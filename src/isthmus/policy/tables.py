@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from isthmus.policy import classes
 
-RANKS = {rule.Action.DENY: 0, rule.Action.ALLOW: 1, rule.Action.SKIP: 2}
-ACTIONS = tuple(RANKS)
+ACTIONS = tuple(sorted(rule.PRECEDENCE, key=rule.PRECEDENCE.__getitem__))
+
+
+Key = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class Stage(NamedTuple):
@@ -59,7 +61,7 @@ def entries(
         peers = places.reach(direction, each.peers)
         if not peers:
             continue
-        stage = Stage(each.tier, each.priority, each.order, RANKS[each.action])
+        stage = Stage(each.tier, each.priority, each.order, rule.PRECEDENCE[each.action])
         if each.ports.numbers.intervals:
             yield Entry(stage, each.ports.numbers, subjects, peers)
         for named in each.ports.names:
@@ -124,11 +126,11 @@ class Table:
                 for place in labels.places(near):
                     self._own.setdefault(place, []).append(number)
 
-    def key(self, place: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def key(self, place: int) -> Key:
         """Return what tells places apart that this table treats differently."""
         return tuple(self._own.get(place, ())), tuple(self._not.get(place, ()))
 
-    def of(self, key: tuple[tuple[int, ...], tuple[int, ...]]) -> list[Side]:
+    def of(self, key: Key) -> list[Side]:
         """Return the parts of a place by its key, in the order they are asked."""
         own, left_out = key
         wide = [number for number in self._wide if number not in left_out] if left_out else self._wide

@@ -136,6 +136,11 @@ class Settings:
 
     `cilium` is (major, minor). `default_mode` is `policyEnforcementMode`. `answers` are the addresses that
     DNS gave for names, lower case, without the last dot.
+
+    The rest is Istio's: MeshConfig `rootNamespace`, `trustDomain`, `trustDomainAliases`, `enableAutoMtls`,
+    the word of `pathNormalization`, and the kind (`http` or `grpc`) of each `extensionProviders` entry for
+    external authorization, None where nobody knows them. `has_many_providers` and `skips_trust_domain` are
+    istiod's `PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS` and `PILOT_SKIP_VALIDATE_TRUST_DOMAIN`.
     """
 
     cluster: str = DEFAULT_CLUSTER
@@ -146,6 +151,12 @@ class Settings:
     answers: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     root_namespace: str = "istio-system"
     trust_domain: str = "cluster.local"
+    trust_domain_aliases: tuple[str, ...] = ()
+    path_normalization: str = "BASE"
+    providers: Mapping[str, str] | None = None
+    auto_mtls: bool = True
+    has_many_providers: bool = False
+    skips_trust_domain: bool = False
 
     @property
     def selects_own_cluster(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from isthmus.policy import ports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from isthmus.policy import diff, matrix
 
@@ -46,29 +46,29 @@ def brief(held: ports.Ports) -> str:
     return f"{EVERY} but {told}" if is_mostly else told or "none"
 
 
-def text(made: matrix.Matrix) -> Iterator[str]:
+def text(groups: Iterable[matrix.Group]) -> Iterator[str]:
     """Yield a line for each source and set of ports, with all destinations, and a last one that counts."""
     count = 0
-    for group in made.groups():
+    for group in groups:
         count += len(group.destinations)
         yield f"{group.source} → {brief(group.ports)}: {', '.join(group.destinations)}\n"
     yield f"{count} pairs are connected; every other is denied\n"
 
 
-def csv(made: matrix.Matrix) -> Iterator[str]:
+def csv(groups: Iterable[matrix.Group]) -> Iterator[str]:
     """Yield CSV with a head: src, dst, protocol, ports."""
     yield "src,dst,protocol,ports\n"
-    for group in made.groups():
+    for group in groups:
         for protocol, spans in spelled(group.ports):
             tail = f',{protocol},"{spans}"\n' if "," in spans else f",{protocol},{spans}\n"
             head = f"{group.source},"
             yield head + (tail + head).join(group.destinations) + tail
 
 
-def json(made: matrix.Matrix) -> Iterator[str]:
+def json(groups: Iterable[matrix.Group]) -> Iterator[str]:
     """Yield a JSON array of objects, one a line."""
     opening = "[\n"
-    for group in made.groups():
+    for group in groups:
         for protocol, spans in spelled(group.ports):
             head = f'{{"src": {jsons.dumps(group.source)}, "dst": "'
             tail = f'", "protocol": "{protocol}", "ports": "{spans}"}}'

@@ -27,6 +27,7 @@ def test_cilium_gets_both_ends_with_the_clusters_by_name_and_isolates_the_app_s_
                                 "matchLabels": {
                                     "k8s:io.kubernetes.pod.namespace": "kube-system",
                                     "k8s:k8s-app": "kube-dns",
+                                    "io.cilium.k8s.policy.cluster": "west",
                                 }
                             }
                         ],
@@ -234,6 +235,7 @@ def test_names_outside_come_with_the_dns_rule_that_cilium_learns_them_by() -> No
                         "matchLabels": {
                             "k8s:io.kubernetes.pod.namespace": "kube-system",
                             "k8s:k8s-app": "kube-dns",
+                            "io.cilium.k8s.policy.cluster": "east",
                         }
                     }
                 ],

@@ -26,5 +26,5 @@ def show(old: Path, new: Path, cilium: str | None, form: output.Output) -> bool:
         for each in found:
             typer.echo(connections.change(each))
         typer.echo(f"{len(found)} connections change" if found else "no connection changes")
-    output.print_findings((*before.findings, *after.findings))
+    output.print_findings((*before.findings, *reading.all_findings(after)))
     return bool(found)

@@ -14,7 +14,7 @@ from isthmus.cli.judging import reading
 from isthmus.model import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from isthmus.policy import matrix as matrices
 
@@ -57,16 +57,9 @@ def matrix(
     elif form is Table.YAML:
         output.emit(list(_rows(made)), output.Output.YAML)
     else:
-        from isthmus.render import connections
-
-        writers: dict[Table, Callable[[matrices.Matrix], Iterator[str]]] = {
-            Table.TEXT: connections.text,
-            Table.CSV: connections.csv,
-            Table.JSON: connections.json,
-        }
-        for part in writers[form](made):
-            sys.stdout.write(part)
-    output.print_findings(read.findings)
+        _print(made, form)
+    sys.stdout.flush()
+    reading.leave(read, output.Output.TEXT)
 
 
 def of(read: reading.Read) -> matrices.Matrix:
@@ -77,12 +70,35 @@ def of(read: reading.Read) -> matrices.Matrix:
     return matrices.Matrix(read.world, rulebook.read_all(read.world))
 
 
+def _groups(made: matrices.Matrix) -> Iterator[matrices.Group]:
+    """Yield what workloads and the outside reach, then what comes in by Ingress and Route objects."""
+    from isthmus.policy import controllers
+    from isthmus.policy import matrix as matrices
+
+    yield from made.groups()
+    found, _ = controllers.rows(made.world, made.rules)
+    yield from (matrices.Group(each.source, each.ports, [each.destination]) for each in found)
+
+
+def _print(made: matrices.Matrix, form: Table) -> None:
+    from isthmus.render import connections
+
+    writers: dict[Table, Callable[[Iterable[matrices.Group]], Iterator[str]]] = {
+        Table.TEXT: connections.text,
+        Table.CSV: connections.csv,
+        Table.JSON: connections.json,
+    }
+    for part in writers[form](_groups(made)):
+        sys.stdout.write(part)
+
+
 def _rows(made: matrices.Matrix) -> Iterator[dict[str, str]]:
     from isthmus.render import connections
 
-    for source, destination, held in made.rows():
-        for protocol, ports in connections.spelled(held):
-            yield {"src": source, "dst": destination, "protocol": protocol, "ports": ports}
+    for group in _groups(made):
+        for destination in group.destinations:
+            for protocol, ports in connections.spelled(group.ports):
+                yield {"src": group.source, "dst": destination, "protocol": protocol, "ports": ports}
 
 
 def _draw(made: matrices.Matrix, svg: str | None, html: str | None) -> None:

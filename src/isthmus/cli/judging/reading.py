@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
 import typer
 
@@ -105,6 +105,22 @@ def assembled(
     settings = {name: enforcers.settings(name, found, cilium) for name, found in objects.items()}
     known, found = cluster.read(objects, settings)
     return Read(known, (*told, *found))
+
+
+def leave(read: Read, form: output.Output, *, is_met: bool = True) -> NoReturn:
+    """Tell people what is wrong with the policies; leave with 1 on an error or what was not expected."""
+    found = all_findings(read)
+    if form is output.Output.TEXT:
+        output.print_findings(found)
+    code = output.exit_code(found) if is_met else errors.Exit.FAILED
+    raise typer.Exit(int(code))
+
+
+def all_findings(read: Read) -> tuple[finding.Finding, ...]:
+    """Return what is wrong with the manifests, and with the policies among them."""
+    from isthmus.policy import rulebook
+
+    return (*read.findings, *rulebook.findings(read.world))
 
 
 def leave_unreadable(told: Sequence[finding.Finding]) -> None:

@@ -77,7 +77,8 @@ def verdict(
 ) -> None:
     """Say whether one endpoint may reach another, by Kubernetes, Cilium and Istio together.
 
-    Exits 0 whatever the verdict, 1 with --expect when it is the other one, 2 when something cannot be read.
+    Exits 0 whatever the verdict; 1 with --expect when it is the other one, and when a policy is wrong; 2 when
+    something cannot be read.
 
     Examples:
         isthmus access verdict --manifests k8s --from shop/orders --to data/cassandra --port 9042
@@ -93,11 +94,9 @@ def verdict(
         from isthmus.render import access as render
 
         typer.echo(render.verdict_text(found, asked, width=running.width()))
-        output.print_findings(read.findings)
     else:
-        output.emit({**found.to_json(), "findings": [each.to_json() for each in read.findings]}, form)
-    if expect is not None and expect.value != found.verdict.value:
-        raise typer.Exit(int(errors.Exit.FAILED))
+        _emit(read, found, form)
+    reading.leave(read, form, is_met=expect is None or expect.value == found.verdict.value)
 
 
 def explain(
@@ -123,13 +122,18 @@ def explain(
     """
     asked = ask(source, to, port, protocol=protocol, http=http, host=host, sni=sni, cql=cql, mesh=mesh)
     read, found = judged(manifests, context, cilium, asked)
-    if form is not output.Output.TEXT:
-        output.emit({**found.to_json(), "findings": [each.to_json() for each in read.findings]}, form)
-        return
-    from isthmus.render import access as render
+    if form is output.Output.TEXT:
+        from isthmus.render import access as render
 
-    typer.echo(render.explanation(found, asked, width=running.width()))
-    output.print_findings(read.findings)
+        typer.echo(render.explanation(found, asked, width=running.width()))
+    else:
+        _emit(read, found, form)
+    reading.leave(read, form)
+
+
+def _emit(read: reading.Read, found: answer.Answer, form: output.Output) -> None:
+    told = [each.to_json() for each in reading.all_findings(read)]
+    output.emit({**found.to_json(), "findings": told}, form)
 
 
 def judged(

@@ -37,7 +37,7 @@ def of(namespace: str, here: ground.Ground, *, istiods: Sequence[str], gateways:
 
 def _cilium(namespace: str, here: ground.Ground, *, istiods: Sequence[str], gateways: bool) -> Json:
     both = [{"port": "53", "protocol": protocol} for protocol in ("UDP", "TCP")]
-    egress: list[Json] = [{"toEndpoints": [cilium.DNS], "toPorts": [{"ports": both}]}]
+    egress: list[Json] = [{"toEndpoints": [cilium.dns(here.cluster)], "toPorts": [{"ports": both}]}]
     ingress: list[Json] = []
     if here.mesh is world.Mesh.SIDECAR:
         egress.append({"toEndpoints": [_istiod(istiods)], "toPorts": [_port(ISTIOD)]})

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 API: Final = "cilium.io/v2"
 KIND: Final = "CiliumNetworkPolicy"
-DNS: Final = {"matchLabels": {f"k8s:{labels.NAMESPACE}": "kube-system", "k8s:k8s-app": "kube-dns"}}
+
+
+def dns(cluster: str) -> Json:
+    """Return the selector of the DNS pods of a cluster."""
+    own = {f"k8s:{labels.NAMESPACE}": "kube-system", "k8s:k8s-app": "kube-dns", labels.CLUSTER: cluster}
+    return {"matchLabels": own}
 
 
 def policy(name: str, namespace: str, spec: Json) -> Json:
@@ -49,13 +54,13 @@ def ingress(intent: parties.Intent, *, is_tunnelled: bool, reads_http: bool) -> 
     return [{**peers, "toPorts": _ports(intent.allow, is_tunnelled=is_tunnelled, reads_http=reads_http)}]
 
 
-def egress(intent: parties.Intent, *, is_tunnelled: bool) -> list[Json]:
-    """Return the rules on the source's side; requests are read at the destination alone."""
+def egress(intent: parties.Intent, cluster: str, *, is_tunnelled: bool) -> list[Json]:
+    """Return the rules on the source's side in a cluster; requests are read at the destination alone."""
     destination = intent.destination
     to_ports = _ports(intent.allow, is_tunnelled=is_tunnelled, reads_http=False)
     if destination.names:
         names = [_name(each) for each in destination.names]
-        asked = [{"toEndpoints": [DNS], "toPorts": [_dns(names)]}]
+        asked = [{"toEndpoints": [dns(cluster)], "toPorts": [_names(names)]}]
         return [*asked, {"toFQDNs": names, "toPorts": to_ports}]
     if destination.is_outside:
         return [{"toCIDR": list(destination.addresses), "toPorts": to_ports}]
@@ -66,7 +71,7 @@ def _name(text: str) -> Json:
     return {"matchPattern": text} if "*" in text else {"matchName": text}
 
 
-def _dns(names: Sequence[Json]) -> Json:
+def _names(names: Sequence[Json]) -> Json:
     """Return DNS with the names that are read: Cilium learns their addresses from the answers."""
     both = [{"port": "53", "protocol": protocol} for protocol in ("UDP", "TCP")]
     return {"ports": both, "rules": {"dns": list(names)}}

@@ -77,7 +77,7 @@ def _cilium(
         rules = cilium.ingress(intent, is_tunnelled=is_tunnelled, reads_http=reads)
         sides.setdefault(_key(intent.destination), {})["ingress"] = rules
     if here.cluster in intent.source.clusters:
-        rules = cilium.egress(intent, is_tunnelled=is_tunnelled)
+        rules = cilium.egress(intent, here.cluster, is_tunnelled=is_tunnelled)
         sides.setdefault(_key(intent.source), {})["egress"] = rules
     for party in (intent.destination, intent.source):
         rules_of = sides.pop(_key(party), None) if not party.is_outside else None

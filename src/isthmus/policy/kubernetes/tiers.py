@@ -1,10 +1,9 @@
 """Policies of a cluster's administrators to ordered rules.
 
 ClusterNetworkPolicy (`policy.networking.k8s.io/v1alpha2`) and what it replaced, AdminNetworkPolicy and
-BaselineAdminNetworkPolicy (v1alpha1). Source: network-policy-api v0.2.0, the API's own documentation:
-within a tier the lower priority decides first, within an object the first rule; nothing is isolated by
-itself. A peer that cannot be understood fails closed: an accept then matches
-nothing, deny and pass deny everything.
+BaselineAdminNetworkPolicy (v1alpha1). Source: network-policy-api v0.2.0, the API's own documentation: within
+a tier the lower priority decides first, within an object the first rule; nothing is isolated by itself.
+A peer that cannot be understood fails closed: an accept then matches nothing, deny and pass deny everything.
 """
 
 from __future__ import annotations
