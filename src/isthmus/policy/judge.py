@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from isthmus.policy.istio import model
 
 
+UNREAD: Final = "no layer reads CQL: who reaches the port may send any statement that its role may"
 Answers = tuple[tuple[str, tuple[int, ...]], ...]
 SECURITY: Final = "security.istio.io"
 ASSUMED: Final = (
@@ -115,6 +116,8 @@ class Judge:
         modes = asked.mesh.source, asked.mesh.destination
         if modes == (None, None) and self._is_mesh_untold:
             modes, notes = (world.Mesh.SIDECAR, world.Mesh.SIDECAR), (ASSUMED,)
+        if asked.cql is not None:
+            notes = (*notes, UNREAD)
         source, destination = _carried(source, modes[0]), _carried(destination, modes[1])
         call = hops.Call(source, destination, asked.protocol, asked.port, asked.request)
         policies = {name: self._istio(name, asked.mesh) for name in {source.cluster, destination.cluster}}
