@@ -80,10 +80,11 @@ def test_nothing_odd_ends_in_a_traceback(kind: str, spec: Any) -> None:
     read.read([world.Object(data)], meshes.SETTINGS)
 
 
-shaped = st.fixed_dictionaries({}, optional={"rules": trees, "selector": trees, "targetRefs": trees, "mtls": trees,
-                                             "portLevelMtls": trees, "jwtRules": trees,
-     "trafficPolicy": trees,
-                                             "workloadSelector": trees, "exportTo": trees})  # fmt: skip
+FIELDS = [
+    "rules", "selector", "targetRefs", "mtls", "portLevelMtls", "jwtRules", "trafficPolicy", "exportTo",
+    "workloadSelector",
+]  # fmt: skip
+shaped = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, trees))
 
 
 @given(KINDS, shaped)
