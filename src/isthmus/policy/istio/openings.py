@@ -213,22 +213,23 @@ class _Crowd:
         for place, each in enumerate(sources):
             own = tuple((key, each.labels[key]) for key in keys if key in each.labels)
             addresses = each.addresses if has_addresses else ()
-            is_waypoint = attach.MANAGED in each.labels
-            key = (each.cluster, each.namespace, each.account, each.mesh, addresses, own, is_waypoint)
+            role = _role(each, policies)
+            key = (each.cluster, each.namespace, each.account, each.mesh, addresses, own, role)
             members.setdefault(key, []).append(place)
         self._members = [_bits(places) for places in members.values()]
         self._distinct = [sources[places[0]] for places in members.values()]
         self._principals = self._named(policies)
         self._all = (1 << len(self._distinct)) - 1
-        self._splits = self._first(keys, has_clients=has_clients)
+        self._splits = self._first(keys, policies, has_clients=has_clients)
         self._known: dict[object, int] = {}
 
-    def _first(self, keys: Sequence[str], *, has_clients: bool) -> list[int]:
+    def _first(
+        self, keys: Sequence[str], policies: Mapping[str, model.Policies], *, has_clients: bool
+    ) -> list[int]:
         """Return the splits that need no policy: mesh, trust domain, the namespace of DestinationRules."""
         found: dict[object, int] = {}
         for place, each in enumerate(self._distinct):
-            is_waypoint = attach.MANAGED in each.labels
-            marks: list[object] = [each.mesh, ("at", each.cluster), ("waypoint", is_waypoint)]
+            marks: list[object] = [each.mesh, ("at", each.cluster), _role(each, policies)]
             if has_clients:
                 marks.append(("in", each.cluster, each.namespace))
                 marks += [(key, each.labels[key]) for key in keys if key in each.labels]
@@ -312,6 +313,14 @@ class _Crowd:
                 peer = identity.principal(each, own)
                 found[peer] = found.get(peer, 0) | 1 << place
         return found
+
+
+def _role(each: world.Endpoint, policies: Mapping[str, model.Policies]) -> str:
+    """Return what a source is to the mesh besides its mode: a waypoint, a gateway, neither."""
+    if attach.MANAGED in each.labels:
+        return "waypoint"
+    known = policies.get(each.cluster) or model.Policies(world.Settings(cluster=each.cluster))
+    return "gateway" if each.namespace and attach.is_gateway(each, known) else ""
 
 
 def _union(parts: Iterable[int]) -> int:
