@@ -80,10 +80,17 @@ def test_nothing_odd_ends_in_a_traceback(kind: str, spec: Any) -> None:
     read.read([world.Object(data)], meshes.SETTINGS)
 
 
-FIELDS = [
-    "rules", "selector", "targetRefs", "mtls", "portLevelMtls", "jwtRules", "trafficPolicy", "exportTo",
+FIELDS = (
+    "rules",
+    "selector",
+    "targetRefs",
+    "mtls",
+    "portLevelMtls",
+    "jwtRules",
+    "trafficPolicy",
     "workloadSelector",
-]  # fmt: skip
+    "exportTo",
+)
 shaped = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, trees))
 
 

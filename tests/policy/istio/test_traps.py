@@ -379,11 +379,21 @@ def test_an_own_identity_in_another_cluster_is_its_account_there() -> None:
 
 
 SPOKEN = [
-    (80, "http", None, True), (80, "http-web", None, True), (80, "HTTP2-x", None, True),
-    (80, "grpc-web-x", None, True), (80, "web", None, None), (80, "", None, None),
-    (443, "https", None, False), (9042, "tcp-cql", None, False), (9042, "cql", None, None), (80, "tcp", "http", True), (80, "http", "kubernetes.io/wss", False),
-    (80, "web", "kubernetes.io/h2c", True), (3306, "db", None, False), (3306, "http", None, True),
-]  # fmt: skip
+    (80, "http", None, True),
+    (80, "http-web", None, True),
+    (80, "HTTP2-x", None, True),
+    (80, "grpc-web-x", None, True),
+    (80, "web", None, None),
+    (80, "", None, None),
+    (443, "https", None, False),
+    (9042, "tcp-cql", None, False),
+    (9042, "cql", None, None),
+    (80, "tcp", "http", True),
+    (80, "http", "kubernetes.io/wss", False),
+    (80, "web", "kubernetes.io/h2c", True),
+    (3306, "db", None, False),
+    (3306, "http", None, True),
+]
 
 
 @pytest.mark.parametrize(("port", "name", "protocol", "speaks"), SPOKEN)
