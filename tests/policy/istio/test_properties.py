@@ -63,13 +63,13 @@ def passes(given_: list[dict[str, Any]], end: End) -> bool:
 
 
 @given(several, a_policy("DENY"), ends)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 def test_another_deny_never_opens(given_: list[Any], more: dict[str, Any], end: End) -> None:
     assert passes(given_, end) or not passes([*given_, more], end)
 
 
 @given(several, a_policy("ALLOW"), ends)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 def test_another_allow_never_closes_where_one_is_already(
     given_: list[Any], more: dict[str, Any], end: End
 ) -> None:
@@ -78,7 +78,7 @@ def test_another_allow_never_closes_where_one_is_already(
 
 
 @given(several, a_policy("ALLOW"), rules, ends)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 def test_another_rule_of_an_allow_never_closes(
     given_: list[Any], policy: dict[str, Any], more: dict[str, Any], end: End
 ) -> None:
@@ -94,14 +94,14 @@ def test_the_first_allow_closes_what_it_does_not_match() -> None:
 
 
 @given(several, ends, st.data())
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 def test_order_means_nothing(given_: list[Any], end: End, data: st.DataObject) -> None:
     other = data.draw(st.permutations(given_))
     assert passes(given_, end) == passes(list(other), end)
 
 
 @given(several, st.sampled_from(["/a", "/ab", "/c"]), st.sampled_from(["GET", "PUT"]))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 def test_some_request_passes_where_one_does(given_: list[Any], path: str, method: str) -> None:
     one, other = pod("a/x", address="10.0.0.1"), pod("a/b")
     single = say(given_, one, other, 80, request=meshes.request(method, path, "c"))

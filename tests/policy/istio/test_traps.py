@@ -376,3 +376,42 @@ def test_an_own_identity_in_another_cluster_is_its_account_there() -> None:
     known = {"one": policies(allow(IS_X)), "two": policies(settings=world.Settings(cluster="two"))}
     assert meshes.across(known, pod("a/x", cluster="two"), B).is_allowed
     assert not meshes.across(known, pod("a/y", cluster="two"), B).is_allowed
+
+
+SPOKEN = [
+    (80, "http", None, True),
+    (80, "http-web", None, True),
+    (80, "HTTP2-x", None, True),
+    (80, "grpc-web-x", None, True),
+    (80, "web", None, None),
+    (80, "", None, None),
+    (443, "https", None, False),
+    (9042, "tcp-cql", None, False),
+    (9042, "cql", None, None),
+    (80, "tcp", "http", True),
+    (80, "http", "kubernetes.io/wss", False),
+    (80, "web", "kubernetes.io/h2c", True),
+    (3306, "db", None, False),
+    (3306, "http", None, True),
+]
+
+
+@pytest.mark.parametrize(("port", "name", "protocol", "speaks"), SPOKEN)
+def test_what_a_port_of_a_service_speaks(
+    port: int, name: str, protocol: str | None, speaks: bool | None
+) -> None:
+    assert attach.speaks_http(port, name, protocol) is speaks
+
+
+def test_a_tunnel_reaches_a_port_that_takes_no_mutual_tls() -> None:
+    given = [meshes.peer(mtls={"mode": "DISABLE"})]
+    assert say(given, ZX, B).is_allowed
+
+
+@pytest.mark.parametrize("mesh", [meshes.SIDECAR, AMBIENT])
+def test_a_gateway_has_an_identity_and_goes_past_the_waypoint(mesh: world.Mesh) -> None:
+    gate = pod("edge/gate", mesh=NONE, own={attach.GATEWAY_NAME: "gate"})
+    rule = source(principals=["cluster.local/ns/edge/sa/gate"])
+    destination = dataclasses.replace(B, mesh=mesh, waypoint="a/way")
+    assert say([allow(rule)], gate, destination).is_allowed
+    assert not say([allow(IS_X)], gate, destination).is_allowed
