@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from isthmus.policy import world
-
     from isthmus.policy.istio import model
 
 More = TypeVar("More")
