@@ -153,9 +153,8 @@ async def status(
         where = keys.where_of(place, ca)
         authority = keys.read_authority(where, now)
         roots = _certificates(authority, keys.following(where, now) if authority else None)
-        where = keys.root_folder(place, ca)
-        own = keys.read_authority(where, now, below=1)
-        istio_roots = _certificates(own, keys.following(where, now, below=1) if own else None)
+        source = keys.istio_source(place, ca)
+        istio_roots = source.roots if source is not None else ()
     chosen = about.pick(only) or about.clusters
     async with connection.opened(about.voters, with_helm=False) as world:
         found = await statuses.states(
@@ -211,9 +210,7 @@ async def _draft(
         world,
         place.made,
         folder=place.folder,
-        signing=drafts.Signing(
-            authority=found.authority, root=found.root.authority if found.root is not None else None
-        ),
+        signing=drafts.Signing(authority=found.authority, istio=found.istio),
         only=place.about.pick(only),
         adopt=adopt,
     )

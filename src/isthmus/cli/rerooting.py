@@ -34,6 +34,7 @@ async def rotate(
 
     if lacking := keys.absent(place, ca):
         output.refuse(lacking, ways.form)
+    keys.refuse_elsewhere(place, ca)
     authority = keys.authority_of(place, ca, ways.form)
     where = keys.root_folder(place, ca)
     both = rotating.pair(where, keys.root_name(place), below=1)
@@ -116,7 +117,8 @@ async def _draft(
     stage: rotation.Stage,
 ) -> drafts.Connected:
     from isthmus.engine.connect import draft as drafts
+    from isthmus.mesh.trust import sources
 
     signer, also = both.signs(stage)
-    signing = drafts.Signing(authority=authority, root=signer, also_roots=also)
+    signing = drafts.Signing(authority=authority, istio=sources.AtHand(root=signer, also=also))
     return await drafts.up(world, place.made, folder=place.folder, signing=signing)

@@ -1,6 +1,6 @@
 """Settles the certificates of an App in every cluster: what is good is kept, the others are issued.
 
-The authority comes in; where its key lies is not known here. What is written, the operation writes.
+Who signs comes in; where a key lies is not known here. What is written, the operation writes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.clients import kinds
 from isthmus.engine import beside as besides
 from isthmus.engine import world as worlds
-from isthmus.mesh.trust import applications, judge, secrets
+from isthmus.mesh.trust import applications, judge, secrets, signers
 from isthmus.model import errors
 
 if TYPE_CHECKING:
@@ -20,19 +20,10 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from isthmus.mesh.trust import authority as authorities
     from isthmus.model import app as apps
     from isthmus.model import finding
 
 Json = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Signing:
-    """Who signs for Apps, and whom else their pods trust meanwhile."""
-
-    authority: authorities.Authority = dataclasses.field(repr=False)
-    also: tuple[x509.Certificate, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,7 +35,7 @@ class Settled:
 
 
 async def settle(
-    world: worlds.World, app: apps.App, clusters: Sequence[str], signing: Signing | None
+    world: worlds.World, app: apps.App, clusters: Sequence[str], signing: signers.Signer | None
 ) -> dict[str, Settled | errors.IsthmusError]:
     """Return what each cluster gets; nothing where the App asks for no certificate."""
     wanted = applications.of(app)
@@ -53,22 +44,18 @@ async def settle(
 
     async def one(name: str) -> Settled:
         live = await _live(world, app, name)
-        found = secrets.settle(
-            wanted,
-            live,
-            signer=signing.authority,
-            also=signing.also,
-            random=os.urandom,
-            now=world.clock.now(),
-            labels={applications.APP: app.name},
-        )
+        now, labels = world.clock.now(), {applications.APP: app.name}
+        found = signers.settle(signing, name, wanted, live, labels=labels, random=os.urandom, now=now)
         return Settled(
             beside=besides.Beside(
                 objects=found.objects,
                 before=found.before,
                 hidden=(*secrets.keys(found.objects), *secrets.keys(found.before)),
             ),
-            findings=tuple(applications.findings(app, name, live)),
+            findings=(
+                *applications.findings(app, name, live),
+                *signers.findings(signing, name, wanted, live, now),
+            ),
         )
 
     return await worlds.each(tuple(clusters), one)

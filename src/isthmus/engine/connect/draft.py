@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from isthmus.engine import world as worlds
+    from isthmus.mesh.trust import sources
     from isthmus.model import finding, fleet
     from isthmus.model import folder as folders
     from isthmus.network import plan as plans
@@ -51,10 +52,8 @@ class Signing:
 
     authority: authorities.Authority
     also: tuple[x509.Certificate, ...] = ()
-    root: authorities.Authority | None = None
-    """Istio's; without it Istio is left as it is."""
-    also_roots: tuple[x509.Certificate, ...] = ()
-    """Whom else every istiod trusts meanwhile."""
+    istio: sources.Source | None = None
+    """Who signs for istiod; without it Istio is left as it is."""
 
     @property
     def trusts(self) -> tuple[str, ...]:
@@ -113,14 +112,13 @@ async def up(
         changes.of(name, one.values, app.values_for(name)) for name, one in chosen.items()
     )
     connected = Connected(draft=_with(draft, said), values=tuple(values), trust=trust)
-    if signing.root is None or not istio.members(known):
+    if signing.istio is None or not istio.members(known):
         return connected
     more = await istios.up(
         world,
         known,
         folder=folder,
-        root=signing.root,
-        also=signing.also_roots,
+        source=signing.istio,
         chosen=tuple(chosen),
         adopt=adopt,
     )

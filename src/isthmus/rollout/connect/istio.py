@@ -82,6 +82,12 @@ def members(known: fleet.Fleet) -> tuple[fleet.Cluster, ...]:
     return tuple(each for each in known.clusters if settings.istio(known, each) is not None)
 
 
+def names_authorities(known: fleet.Fleet) -> bool:
+    """Say whether authorities of clusters have names of ours: somebody else gives other ones."""
+    stated = known.spec.trust.istio if known.spec.trust else None
+    return stated is None or stated.path is not None
+
+
 def releases_of(known: fleet.Fleet) -> tuple[str, ...]:
     """Return the releases that each cluster of the mesh has."""
     is_crossed = any(istios.has_gateway(known, each) for each in members(known))
