@@ -76,7 +76,7 @@ def source(one: brought.Brought | None, **more: brought.Brought) -> sources.Else
 
 def told(by: sources.Elsewhere, secret: dict[str, Any] | None = None) -> list[finding.Finding]:
     """Return what is said of west."""
-    return list(sources.findings(by, "west", secret, NOW))
+    return list(sources.findings(by, "west", secret, now=NOW))
 
 
 def settle(by: sources.Elsewhere, secret: dict[str, Any] | None = None) -> dict[str, Any] | None:
@@ -155,6 +155,23 @@ def test_what_came_back_is_written_once_and_its_key_stays_in_the_cluster() -> No
     assert renewed["data"]["ca-cert.pem"] != secret["data"]["ca-cert.pem"]
 
 
+def test_the_root_that_signed_comes_first_and_each_certificate_restarts_istiod() -> None:
+    roots = (OTHER.certificate, ROOT.certificate)
+    one, two = (
+        sources.Elsewhere(roots=roots, brought={"west": back(signed(), key=KEY)}, where="pki")
+        for _ in range(2)
+    )
+    trusts = [sources.settle(each, "shop", "west", None, random=os.urandom, now=NOW) for each in (one, two)]
+    marks = {sources.mark(one, trust, None) for trust in trusts}
+    secret = dict(trusts[0].objects[0])
+
+    assert base64.b64decode(secret["data"]["root-cert.pem"]) == ROOT.pem + OTHER.pem
+    assert len(marks) == 2
+    kept = sources.settle(one, "shop", "west", secret, random=os.urandom, now=NOW)
+    assert kept.objects == ()
+    assert sources.mark(one, kept, secret) in marks
+
+
 def test_a_secret_of_type_tls_keeps_its_form() -> None:
     issued = authority.Issued(signed(OTHER).pem, authority.key_pem(KEY))
     old = intermediate.body(issued, [OTHER.certificate], is_tls=True) | {"type": "kubernetes.io/tls"}
@@ -205,9 +222,7 @@ def test_a_request_gets_no_name_of_another_kind_and_no_right_to_sign() -> None:
 def test_a_request_that_its_key_did_not_sign_is_refused() -> None:
     one, two = (authority.ask_for(authority.new_key(os.urandom), LEAF) for _ in range(2))
     asked, other = (x509.load_pem_x509_csr(each) for each in (one, two))
-    forged = asked.public_bytes(serialization.Encoding.DER).replace(
-        asked.signature, other.signature
-    )
+    forged = asked.public_bytes(serialization.Encoding.DER).replace(asked.signature, other.signature)
     text = b"-----BEGIN CERTIFICATE REQUEST-----\n" + base64.encodebytes(forged)
     with pytest.raises(ValueError):  # noqa: PT011 - the reader's words differ with the length of the signature
         authority.certify(FLAT, text + b"-----END CERTIFICATE REQUEST-----\n", random=os.urandom, now=NOW)
@@ -257,7 +272,7 @@ def certified(leaf: leaves.Leaf = LEAF) -> bytes:
     ],
 )
 def test_what_is_wrong_with_a_leaf_is_named(by: signers.Elsewhere, codes: list[str]) -> None:
-    found = list(signers.findings(by, "west", [LEAF], {}, NOW))
+    found = list(signers.findings(by, "west", [LEAF], {}, now=NOW))
 
     assert [each.code for each in found] == codes
 

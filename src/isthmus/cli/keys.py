@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from cryptography import x509
+
     from isthmus.cli.connecting import Place
     from isthmus.mesh.trust import authority as authorities
-    from isthmus.mesh.trust import sources
+    from isthmus.mesh.trust import managed, signers, sources
     from isthmus.model import fleet as fleets
     from isthmus.model import trust as trusts
 
@@ -39,7 +41,7 @@ ROOT = "istio"
 class Keys:
     """The authority that signs, and the folder to keep it in when it is new."""
 
-    authority: authorities.Authority = dataclasses.field(repr=False)
+    authority: authorities.Authority | None = dataclasses.field(repr=False)
     where: Path
     is_new: bool
     what: str = "certificate authority of the mesh"
@@ -48,17 +50,31 @@ class Keys:
     """Those of Istio, where the Fleet asks for it and the key is at hand."""
     elsewhere: sources.Source | None = None
     """Who signs for Istio, where that is somebody else."""
+    issuer: managed.Managed | None = None
+    """Who signs for the mesh, where it has no authority at hand."""
+
+    @property
+    def signer(self) -> signers.Signer:
+        """Who signs for the mesh."""
+        from isthmus.mesh.trust import signers
+
+        if self.authority is not None:
+            return signers.AtHand(authority=self.authority)
+        assert self.issuer is not None
+        return self.issuer
 
     @property
     def istio(self) -> sources.Source | None:
         """Who signs for Istio, where the Fleet asks for it."""
         from isthmus.mesh.trust import sources
 
-        return sources.AtHand(root=self.root.authority) if self.root is not None else self.elsewhere
+        if self.root is None or self.root.authority is None:
+            return self.elsewhere
+        return sources.AtHand(root=self.root.authority)
 
     def keep(self) -> None:
         """Write a new authority down, and say so."""
-        if self.is_new:
+        if self.is_new and self.authority is not None:
             from isthmus.clients import keyfiles
 
             keyfiles.write(self.where, certificate=self.authority.pem, key=self.authority.key_pem)
@@ -82,7 +98,8 @@ def prepare(place: Place, ca: Path | None, form: output.Output) -> Keys:
     if lacking := absent(place, ca):
         output.refuse(lacking, form)
     where, now = where_of(place, ca), dt.datetime.now(dt.UTC)
-    found = read_authority(where, now)
+    issuer = issuer_of(place, ca)
+    found = read_authority(where, now) if issuer is None else None
     if found is not None and following(where, now) is not None:
         output.refuse([_unfinished(where)], form)
     elsewhere, of_keys = _elsewhere(place, ca)
@@ -93,6 +110,17 @@ def prepare(place: Place, ca: Path | None, form: output.Output) -> Keys:
     if found is not None:
         told = (*_open_key(where), *said)
         return Keys(authority=found, where=where, is_new=False, findings=told, root=root, elsewhere=elsewhere)
+    if issuer is not None:
+        told = tuple(said)
+        return Keys(
+            authority=None,
+            where=where,
+            is_new=False,
+            findings=told,
+            root=root,
+            elsewhere=elsewhere,
+            issuer=issuer,
+        )
     name = f"isthmus {place.fleet.name} clustermesh"
     made = authorities.create(name, random=os.urandom, now=now)
     told = (_new_key(where), *said)
@@ -105,6 +133,8 @@ def _elsewhere(place: Place, ca: Path | None) -> tuple[sources.Source | None, tu
     from isthmus.rollout.connect import istio
 
     stated = of(place.fleet, "istio") if ca is None and istio.members(place.fleet) else None
+    if stated is not None and stated.issuer is not None:
+        return requests.of_issuer(place.folder, stated.issuer), ()
     if stated is None or stated.intermediates is None:
         return None, ()
     return requests.of_istio(place, stated.intermediates)
@@ -156,8 +186,34 @@ def _root(place: Place, ca: Path | None, now: dt.datetime) -> Keys | None:
     return Keys(authority=made, where=where, is_new=True, what=what, findings=(_new_key(where, what),))
 
 
-def authority_of(place: Place, ca: Path | None, form: output.Output) -> authorities.Authority:
-    """Return the authority of the mesh, which stays while Istio's root is replaced; leave without one."""
+def issuer_of(place: Place, ca: Path | None) -> managed.Managed | None:
+    """Return cert-manager's issuer for the mesh, None where an authority is at hand."""
+    from isthmus.cli import requests
+
+    stated = of(place.fleet, "clustermesh") if ca is None else None
+    if stated is None or stated.issuer is None:
+        return None
+    return requests.of_issuer(place.folder, stated.issuer)
+
+
+def mesh_roots(place: Place, ca: Path | None) -> tuple[x509.Certificate, ...]:
+    """Return whom the mesh may trust: its authority and what takes its place, or cert-manager's roots."""
+    issuer = issuer_of(place, ca)
+    if issuer is not None:
+        return issuer.roots
+    where, now = where_of(place, ca), dt.datetime.now(dt.UTC)
+    found = read_authority(where, now)
+    after = following(where, now) if found is not None else None
+    return tuple(each.certificate for each in (found, after) if each is not None)
+
+
+def mesh_signer(place: Place, ca: Path | None, form: output.Output) -> signers.Signer:
+    """Return who signs for the mesh, which stays while Istio's root is replaced; leave without one."""
+    from isthmus.mesh.trust import signers
+
+    issuer = issuer_of(place, ca)
+    if issuer is not None:
+        return issuer
     where, now = where_of(place, ca), dt.datetime.now(dt.UTC)
     found = read_authority(where, now)
     if found is None:
@@ -166,7 +222,7 @@ def authority_of(place: Place, ca: Path | None, form: output.Output) -> authorit
         )
     if following(where, now) is not None:
         output.refuse([_unfinished(where)], form)
-    return found
+    return signers.AtHand(authority=found)
 
 
 def root_name(place: Place) -> str:

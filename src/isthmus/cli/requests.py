@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from isthmus.cli.connecting import Place
     from isthmus.mesh.trust import authority as authorities
     from isthmus.mesh.trust import brought as broughts
-    from isthmus.mesh.trust import signers, sources
+    from isthmus.mesh.trust import managed, signers, sources
     from isthmus.model import folder as folders
+    from isthmus.model import trust as trusts
 
 Asks = tuple[str, "Callable[[authorities.PrivateKey], bytes]"]
 """The name of files, and what makes the request with a key."""
@@ -66,21 +67,33 @@ def of_leaves(
     return by, found.findings
 
 
+def of_issuer(folder: Path, stated: trusts.Issuer) -> managed.Managed:
+    """Return the issuer of cert-manager that the Fleet names, with the root that it is held to."""
+    from isthmus.mesh.trust import managed
+
+    return managed.Managed(issuer=stated, roots=_certificates(folder / stated.root))
+
+
 def roots_of(folder: Path) -> tuple[x509.Certificate, ...]:
     """Return the roots in a folder of requests."""
-    from cryptography import x509
-
     from isthmus.clients import requestfiles
 
-    text, where = requestfiles.roots(folder), folder / requestfiles.ROOT
-    if text is None:
+    return _certificates(folder / requestfiles.ROOT)
+
+
+def _certificates(where: Path) -> tuple[x509.Certificate, ...]:
+    from cryptography import x509
+
+    from isthmus.clients import files
+
+    if not files.is_file(where):
         raise errors.InputError(
             "the roots are not here yet",
             where=str(where),
             remedy="put the root's certificate there, in PEM; while one takes the place of another, both",
         )
     try:
-        return tuple(x509.load_pem_x509_certificates(text))
+        return tuple(x509.load_pem_x509_certificates(files.read_bytes(where)))
     except ValueError:
         raise errors.InputError(
             "this holds no certificate", where=str(where), remedy="put the root there, in PEM"

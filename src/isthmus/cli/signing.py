@@ -58,8 +58,10 @@ def prepare(wanted: apps.App, fleet: fleets.Fleet, folder: Path) -> Signs | None
         )
         by, said = requests.of_leaves(names, folder, stated.leaves)
         return Signs(by=by, keep=lambda: None, findings=said)
+    if stated is not None and stated.issuer is not None:
+        return Signs(by=requests.of_issuer(folder, stated.issuer), keep=lambda: None)
     found = _at_hand(fleet, folder)
-    return Signs(by=signers.AtHand(authority=found.authority), keep=found.keep, findings=found.findings)
+    return Signs(by=found.signer, keep=found.keep, findings=found.findings)
 
 
 def _at_hand(fleet: fleets.Fleet, folder: Path) -> keys.Keys:
@@ -189,6 +191,8 @@ def roots(fleet: fleets.Fleet, folder: Path) -> tuple[x509.Certificate, ...]:
     stated = keys.of(fleet, "apps")
     if stated is not None and stated.leaves is not None:
         return requests.roots_of(folder / stated.leaves)
+    if stated is not None and stated.issuer is not None:
+        return requests.of_issuer(folder, stated.issuer).roots
     where, now = _where(fleet, folder), dt.datetime.now(dt.UTC)
     found = keys.read_authority(where, now)
     after = keys.following(where, now) if found is not None else None

@@ -5,12 +5,14 @@ Who signs comes in; where a key lies is not known here. What is written, the ope
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import kinds
 from isthmus.engine import beside as besides
+from isthmus.engine import issued
 from isthmus.engine import world as worlds
 from isthmus.mesh.trust import applications, judge, secrets, signers
 from isthmus.model import errors
@@ -43,9 +45,13 @@ async def settle(
         return {}
 
     async def one(name: str) -> Settled:
-        live = await _live(world, app, name)
+        live, standing = await asyncio.gather(
+            _live(world, app, name), issued.standing(world.cluster(name), app.namespace)
+        )
         now, labels = world.clock.now(), {applications.APP: app.name}
-        found = signers.settle(signing, name, wanted, live, labels=labels, random=os.urandom, now=now)
+        found = signers.settle(
+            signing, name, wanted, live, standing=standing, labels=labels, random=os.urandom, now=now
+        )
         return Settled(
             beside=besides.Beside(
                 objects=found.objects,
@@ -54,7 +60,7 @@ async def settle(
             ),
             findings=(
                 *applications.findings(app, name, live),
-                *signers.findings(signing, name, wanted, live, now),
+                *signers.findings(signing, name, wanted, live, standing=standing, now=now),
             ),
         )
 
@@ -83,14 +89,21 @@ async def look(
 async def names(world: worlds.World, app: apps.App, clusters: Sequence[str]) -> dict[str, list[str]]:
     """Return the Secrets that we made for an App, those that it no longer names included.
 
-    A cluster that does not let itself be read has none here: that it is silent is said elsewhere.
+    A cluster that does not let itself be read has none here: that it is silent is said elsewhere. What asks
+    cert-manager comes first: it would make the Secret anew.
     """
-    found = await worlds.each(tuple(clusters), lambda name: _ours(world, app, name))
-    return {
-        name: [besides.label(secret, app.namespace) for secret in each]
-        for name, each in found.items()
-        if not isinstance(each, errors.IsthmusError)
-    }
+
+    async def one(name: str) -> list[str]:
+        asking = await issued.standing(world.cluster(name), app.namespace) or {}
+        ours = [
+            besides.label(label, app.namespace, kinds.CERTIFICATE.kind)
+            for label, body in asking.items()
+            if secrets.is_ours(body) and body["metadata"]["labels"].get(applications.APP) == app.name
+        ]
+        return [*ours, *(besides.label(secret, app.namespace) for secret in await _ours(world, app, name))]
+
+    found = await worlds.each(tuple(clusters), one)
+    return {name: each for name, each in found.items() if not isinstance(each, errors.IsthmusError)}
 
 
 async def _live(world: worlds.World, app: apps.App, cluster: str) -> dict[str, Json]:

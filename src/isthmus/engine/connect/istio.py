@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.clients import kinds, kube, kubeconfig, releases
 from isthmus.engine import beside as besides
 from isthmus.engine import draft as drafts
+from isthmus.engine import issued
 from isthmus.engine import voters as voting
 from isthmus.engine import world as worlds
 from isthmus.engine.connect import look as looks
@@ -82,10 +83,18 @@ async def up(
     names = [each.name for each in istio.members(known) if each.name in chosen and not seen[each.name].error]
     now = world.clock.now()
     trust = {
-        name: sources.settle(source, known.name, name, seen[name].cacerts, random=os.urandom, now=now)
+        name: sources.settle(
+            source,
+            known.name,
+            name,
+            seen[name].cacerts,
+            standing=seen[name].managed,
+            random=os.urandom,
+            now=now,
+        )
         for name in names
     }
-    marks = {name: intermediate.mark(trust[name], seen[name].cacerts, source.roots) for name in names}
+    marks = {name: sources.mark(source, trust[name], seen[name].cacerts) for name in names}
     made, values = list[drafts.Draft](), list[changes.ValueChange]()
     addresses = {name: gateways.of(known, name, seen) for name in names}
     for release in istio.releases_of(known):
@@ -106,7 +115,8 @@ async def up(
             *istio.findings(known),
             *istio.adoption(picked, adopt=adopt),
             *itertools.chain.from_iterable(
-                sources.findings(source, name, one.cacerts, now) for name, one in picked.items()
+                sources.findings(source, name, one.cacerts, standing=one.managed, now=now)
+                for name, one in picked.items()
             ),
             *_roots(picked, trust, source, adopt=adopt),
             *itertools.chain.from_iterable(_local(known, one) for one in picked.values()),
@@ -149,11 +159,12 @@ async def down(
 
 async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bool) -> istio.Facts:
     home = readers.NAMESPACE
-    (cacerts, own_root, deployment), gateway, remotes, policies, rights, histories = await asyncio.gather(
+    own, gateway, remotes, policies, rights, histories = await asyncio.gather(
         asyncio.gather(
             server.get(kinds.SECRET, intermediate.SECRET, home),
             server.get(kinds.SECRET, OWN_ROOT, home),
             server.get(kinds.DEPLOYMENT, istio.ISTIOD, home),
+            issued.standing(server, home),
         ),
         _gateway(server, needs_nodes=needs_nodes),
         server.list(kinds.SECRET, home, labels=f"{readers.REMOTE}=true"),
@@ -161,6 +172,7 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bo
         _rights(server),
         asyncio.gather(*(releases.history(server, each, home) for each in istio.RELEASES)),
     )
+    cacerts, own_root, deployment, managed = own
     found = dict(zip(istio.RELEASES, histories, strict=True))
     standing = {name: each[-1] for name, each in found.items() if each and each[-1].status != "uninstalled"}
     host, port = system.api_server(cluster, looks.address(server.server))
@@ -173,6 +185,7 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bo
         ours=frozenset(name for name in standing if looks.is_ours(found[name])),
         deployment=deployment,
         cacerts=cacerts,
+        managed=managed,
         has_own_root=own_root is not None,
         remotes={_remote(body): body for body in remotes},
         rights=rights,
@@ -259,6 +272,11 @@ def _ours(one: istio.Facts) -> list[str]:
         besides.label(body["metadata"]["name"], readers.NAMESPACE)
         for body in one.remotes.values()
         if secrets.is_ours(body)
+    ]
+    found += [
+        besides.label(name, readers.NAMESPACE, kinds.CERTIFICATE.kind)  # before its Secret, which it makes
+        for name, body in (one.managed or {}).items()
+        if name == intermediate.SECRET and secrets.is_ours(body)
     ]
     if secrets.is_ours(one.cacerts):
         found.append(besides.label(intermediate.SECRET, readers.NAMESPACE))

@@ -120,7 +120,9 @@ def settle(
         return secrets.Trust(certificates=(found,))
     issued = authorities.Issued(_pem(one.chain[0]), key)
     path = judges.lineage(one.chain[0], one.chain[1:], roots) or one.chain[:1]
-    return intermediate.written(found, secret, issued, roots, path[1:])
+    # Proxies ask for certificates below another root only when the text of the roots changes.
+    first = sorted(roots, key=lambda root: not judges.is_signed_by(path[-1], root))
+    return intermediate.written(found, secret, issued, first, path[1:])
 
 
 def keys_in(secret: Mapping[str, Any] | None) -> tuple[bytes, ...]:

@@ -11,7 +11,7 @@ import binascii
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from isthmus.mesh.trust import authority as authorities
@@ -212,6 +212,16 @@ def purposed(found: x509.Certificate) -> list[str]:
 
 def _field(secret: Mapping[str, Any], field: str) -> bytes:
     return base64.b64decode(dict(secret.get("data") or {})[field], validate=True)
+
+
+def mark_of(secret: Mapping[str, Any] | None) -> str:
+    """Return what a Secret holds, as `mark` does; a certificate of the same key is another one here."""
+    try:
+        found, _, beside, _ = _read(secret or {})
+    except (KeyError, ValueError, TypeError, binascii.Error):
+        return ""
+    trusts = "+".join(authorities.key_id(each)[:16] for each in beside)
+    return f"{trusts}.{found.fingerprint(hashes.SHA256()).hex()[:16]}"
 
 
 def mark(trust: secrets.Trust, secret: Mapping[str, Any] | None, roots: Sequence[x509.Certificate]) -> str:

@@ -1,4 +1,4 @@
-"""Who signs leaves: an authority whose key is at hand, or somebody elsewhere, from requests.
+"""Who signs leaves: an authority whose key is at hand, somebody elsewhere, or cert-manager in the cluster.
 
 As in `sources`, which is the same for the authorities of Istio. Pure.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.mesh.trust import authority as authorities
 from isthmus.mesh.trust import brought as broughts
 from isthmus.mesh.trust import judge as judges
+from isthmus.mesh.trust import managed as managing
 from isthmus.mesh.trust import secrets
 from isthmus.model import finding
 
@@ -103,7 +104,12 @@ class Elsewhere:
         )
 
 
-Signer = AtHand | Elsewhere
+Signer = AtHand | Elsewhere | managing.Managed
+
+
+def roots(by: Signer) -> tuple[x509.Certificate, ...]:
+    """Return the certificates that everybody trusts, of the one that signs first."""
+    return (by.authority.certificate, *by.also) if isinstance(by, AtHand) else by.roots
 
 
 def settle(
@@ -112,11 +118,20 @@ def settle(
     wanted: Sequence[leaves.Leaf],
     live: Mapping[str, Json],
     *,
+    standing: managing.Standing | None = None,
     labels: Mapping[str, str],
     random: authorities.Random,
     now: dt.datetime,
 ) -> secrets.Trust:
-    """Judge what stands, by the names of Secrets, and say what is written."""
+    """Judge what stands, by the names of Secrets, and say what is written.
+
+    `standing` are the objects that ask cert-manager, None where there is none.
+    """
+    if isinstance(by, managing.Managed):
+        return secrets.joined(
+            _managed(by, leaf, live.get(leaf.secret), (standing or {}).get(leaf.secret), labels, now)
+            for leaf in wanted
+        )
     if isinstance(by, AtHand):
         return secrets.settle(
             wanted, live, signer=by.authority, also=by.also, random=random, now=now, labels=labels
@@ -124,10 +139,35 @@ def settle(
     return secrets.joined(by.settle(cluster, leaf, live.get(leaf.secret), labels, now) for leaf in wanted)
 
 
+def _managed(
+    by: managing.Managed,
+    leaf: leaves.Leaf,
+    secret: Json | None,
+    standing: Json | None,
+    labels: Mapping[str, str],
+    now: dt.datetime,
+) -> secrets.Trust:
+    found = judges.judge(leaf, secret, roots=by.roots, now=now)
+    seen = dataclasses.replace(found, is_ours=secrets.is_ours(secret))
+    return managing.settle(managing.leaf(by, leaf, labels), standing, seen)
+
+
 def findings(
-    by: Signer, cluster: str, wanted: Sequence[leaves.Leaf], live: Mapping[str, Json], now: dt.datetime
+    by: Signer,
+    cluster: str,
+    wanted: Sequence[leaves.Leaf],
+    live: Mapping[str, Json],
+    *,
+    standing: managing.Standing | None = None,
+    now: dt.datetime,
 ) -> Iterator[finding.Finding]:
     """Yield what is wrong with what signs; an authority at hand issues anew what is not good."""
+    for leaf in wanted:
+        if isinstance(by, managing.Managed):
+            asks = managing.leaf(by, leaf, {})
+            yield from managing.findings(by, cluster, asks, live.get(leaf.secret), standing)
+        else:
+            yield from managing.leftover(cluster, leaf.secret, standing)
     if isinstance(by, Elsewhere):
         yield from by.findings(cluster, wanted, live, now)
 

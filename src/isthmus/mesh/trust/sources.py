@@ -1,4 +1,4 @@
-"""Who signs for the istiod of each cluster: a root whose key is at hand, or somebody elsewhere.
+"""Who signs for the istiod of each cluster: a root at hand, somebody elsewhere, or cert-manager there.
 
 All answer the same questions, so what is drafted and judged does not depend on where a key lies. Pure: what
 stands in files and clusters comes in.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.mesh.trust import authority as authorities
 from isthmus.mesh.trust import brought as broughts
 from isthmus.mesh.trust import intermediate, secrets
+from isthmus.mesh.trust import managed as managing
 from isthmus.model import finding
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Elsewhere:
         )
 
 
-Source = AtHand | Elsewhere
+Source = AtHand | Elsewhere | managing.Managed
 
 
 def settle(
@@ -106,20 +107,53 @@ def settle(
     cluster: str,
     secret: Json | None,
     *,
+    standing: managing.Standing | None = None,
     random: authorities.Random,
     now: dt.datetime,
 ) -> secrets.Trust:
-    """Judge Secret `cacerts` of a cluster, and say what is written in its place."""
+    """Judge Secret `cacerts` of a cluster, and say what is written in its place.
+
+    `standing` are the objects that ask cert-manager, None where there is none.
+    """
     if isinstance(by, AtHand):
         wanted = intermediate.name(fleet, cluster)
         return intermediate.settle(wanted, secret, root=by.root, also=by.also, random=random, now=now)
+    if isinstance(by, managing.Managed):
+        found = intermediate.judge("", secret, roots=by.roots, now=now)
+        asks = managing.authority(by, intermediate.name(fleet, cluster))
+        return managing.settle(asks, (standing or {}).get(intermediate.SECRET), found)
     one = by.brought.get(cluster)
     if one is None:
         return secrets.Trust(certificates=(intermediate.judge("", secret, roots=by.roots, now=now),))
     return broughts.settle(one, by.roots, secret, now=now)
 
 
-def findings(by: Source, cluster: str, secret: Json | None, now: dt.datetime) -> Iterator[finding.Finding]:
+def mark(by: Source, trust: secrets.Trust, secret: Json | None) -> str:
+    """Return what a cluster's istiod will have: it reads that at its start, so another one restarts it.
+
+    What cert-manager will issue nobody knows before. istiod takes a renewed authority below the same root by
+    itself (pilot/pkg/bootstrap/istio_ca.go), so the mark is who issues.
+    """
+    if isinstance(by, managing.Managed):
+        trusts = "+".join(each[:16] for each in by.anchors)
+        return f"{trusts}.{by.issuer.kind}-{by.issuer.name}"
+    if isinstance(by, AtHand):
+        return intermediate.mark(trust, secret, by.roots)
+    return intermediate.mark_of(trust.objects[0] if trust.objects else secret)
+
+
+def findings(
+    by: Source,
+    cluster: str,
+    secret: Json | None,
+    *,
+    standing: managing.Standing | None = None,
+    now: dt.datetime,
+) -> Iterator[finding.Finding]:
     """Yield what is wrong with what signs for a cluster; a root at hand issues anew what is not good."""
+    if isinstance(by, managing.Managed):
+        yield from managing.findings(by, cluster, managing.authority(by, "-"), secret, standing)
+    else:
+        yield from managing.leftover(cluster, intermediate.SECRET, standing)
     if isinstance(by, Elsewhere):
         yield from by.findings(cluster, secret, now)

@@ -60,6 +60,8 @@ class Facts:
     """The releases that an operation of ours wrote."""
     deployment: Json | None = None
     cacerts: Json | None = dataclasses.field(default=None, repr=False)
+    managed: Mapping[str, Json] | None = None
+    """What asks cert-manager for certificates in istio-system, by name; None where it is not there."""
     has_own_root: bool = False
     """Whether istiod made a root of its own, with its key in the cluster."""
     remotes: Mapping[str, Json] = dataclasses.field(default_factory=dict, repr=False)
