@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime as dt
 import os
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from isthmus.mesh.trust import authority, brought, intermediate, leaves, signers, sources
+from isthmus.mesh.trust import authority, brought, intermediate, judge, leaves, managed, signers, sources
+from isthmus.model import trust as trusts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -289,3 +291,91 @@ def test_a_leaf_that_came_back_is_written_once() -> None:
     assert secret["metadata"]["labels"]["a"] == "b"
     assert base64.b64decode(secret["data"]["ca.crt"]) == FLAT.pem
     assert write({"db-tls": secret}) == []
+
+
+# --- cert-manager -----------------------------------------------------------------------------------
+
+BY = managed.Managed(issuer=trusts.Issuer(name="apps", root="-"), roots=(FLAT.certificate,))
+
+
+def standing(status: list[dict[str, Any]], generation: int = 2) -> dict[str, Any]:
+    """Return what asks cert-manager for db-tls, as an API server has it."""
+    body = managed.leaf(BY, LEAF, {"a": "b"})
+    body["metadata"] = {**body["metadata"], "generation": generation, "uid": "1"}
+    return {**body, "status": {"conditions": status}}
+
+
+def test_what_is_asked_of_cert_manager_is_written_when_it_differs() -> None:
+    wanted = managed.leaf(BY, LEAF, {"a": "b"})
+    other = managed.leaf(BY, dataclasses.replace(LEAF, dns=("db.other",)), {"a": "b"})
+    found = judge.Certificate(secret="db-tls", is_ending=True)
+
+    assert managed.settle(wanted, None, found).objects == (wanted,)
+    assert managed.settle(wanted, standing([]), found).objects == ()
+    changed = managed.settle(other, standing([]), found)
+    assert (changed.objects, changed.before) == ((other,), (wanted,))
+    assert wanted["spec"]["usages"] == ["digital signature", "key encipherment", "server auth"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (None, "it is gone"),
+        (standing([]), "cert-manager has not looked at it yet"),
+        (
+            standing([{"type": "Ready", "status": "True", "observedGeneration": 1}]),
+            "cert-manager has not looked at it yet",
+        ),
+        (
+            standing([{"type": "Ready", "status": "False", "observedGeneration": 2, "message": "no"}]),
+            "no",
+        ),
+        (standing([{"type": "Ready", "status": "True", "observedGeneration": 2}]), ""),
+    ],
+)
+def test_a_certificate_is_issued_when_its_own_revision_is(body: dict[str, Any] | None, said: str) -> None:
+    assert managed.progress(body) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(FLAT.pem, ""), (OTHER.pem, "below another root"), (b"", "no ca.crt"), (b"x", "no ca.crt")],
+)
+def test_what_was_issued_is_held_to_the_root_of_the_fleet(text: bytes, said: str) -> None:
+    secret = {"data": {"ca.crt": base64.b64encode(text).decode()}}
+
+    found = managed.misplaced(standing([]), secret)
+
+    assert said in found
+    assert bool(found) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("secret", "known", "codes"),
+    [
+        (None, {}, []),
+        (None, None, ["no-cert-manager"]),
+        ({"metadata": {"annotations": {managed.NAMED: "db-tls"}}}, {"db-tls": standing([])}, []),
+        ({"metadata": {}}, {}, ["issued-otherwise"]),
+        (None, {"db-tls": {"metadata": {"labels": {}}}}, ["foreign-certificate"]),
+    ],
+)
+def test_what_stands_in_the_way_of_an_issuer_is_named(
+    secret: dict[str, Any] | None, known: dict[str, Any] | None, codes: list[str]
+) -> None:
+    live = {"db-tls": secret} if secret is not None else {}
+
+    found = signers.findings(BY, "west", [LEAF], live, standing=known, now=NOW)
+
+    assert [each.code for each in found] == codes
+
+
+def test_the_newest_request_tells_why_an_issuer_does_not_answer() -> None:
+    def request(name: str, day: int, message: str) -> dict[str, Any]:
+        meta = {"annotations": {managed.NAMED: name}, "creationTimestamp": f"2026-11-{day}T00:00:00Z"}
+        return {"metadata": meta, "status": {"conditions": [{"type": "Ready", "message": message}]}}
+
+    found = [request("db-tls", 27, "old"), request("db-tls", 28, "not found"), request("other", 29, "x")]
+
+    assert managed.answer(found, "db-tls") == "not found"
+    assert managed.answer([], "db-tls") == ""

@@ -36,7 +36,7 @@ async def wait(
             raise errors.DeadlineError(
                 f"cert-manager did not issue {where} within {seconds:.0f} s",
                 where=server.name,
-                why=why,
+                why=await _request(server, meta) or why,
                 remedy=f"kubectl --context {server.name} -n {meta['namespace']} describe certificate "
                 f"{meta['name']}",
             )
@@ -53,6 +53,15 @@ async def wait(
             remedy="give the issuer a certificate below that root, with the chain up to it in its Secret; or "
             "name the other root in `trust`",
         )
+
+
+async def _request(server: kube.Cluster, meta: Json) -> str:
+    """Return what the issuer says of the newest request for a Certificate; empty where nothing is known."""
+    try:
+        found = await server.list(kinds.CERTIFICATE_REQUEST, meta["namespace"])
+    except errors.DeniedError:
+        return ""
+    return managed.answer(found, str(meta["name"]))
 
 
 async def standing(server: kube.Cluster, namespace: str) -> managed.Standing | None:

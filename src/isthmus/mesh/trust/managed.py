@@ -20,7 +20,7 @@ from isthmus.mesh.trust import judge as judges
 from isthmus.model import finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from isthmus.mesh.trust import leaves
     from isthmus.model import trust as trusts
@@ -162,6 +162,14 @@ def progress(body: Mapping[str, Any] | None) -> str:
     return (
         "" if ready["status"] == "True" else str(ready.get("message") or ready.get("reason") or "not ready")
     )
+
+
+def answer(requests: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Return what is said of the newest CertificateRequest for a Certificate; empty where there is none."""
+    own = [each for each in requests if (each["metadata"].get("annotations") or {}).get(NAMED) == name]
+    newest = max(own, key=lambda each: str(each["metadata"].get("creationTimestamp")), default={})
+    conditions = (newest.get("status") or {}).get("conditions") or []
+    return next((str(each.get("message") or "") for each in conditions if each["type"] == "Ready"), "")
 
 
 def misplaced(body: Mapping[str, Any], secret: Mapping[str, Any] | None) -> str:
