@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from cryptography.hazmat.primitives import serialization
 
 from tests.connect_istio import meshes, roots
 from tests.lab_network import nets
@@ -21,7 +20,6 @@ GONE = (
     ("west", "asker"),
     ("west", "plain"),
     ("west", "steady"),
-    ("west", "late"),
     ("east", "server"),
     ("east", "open"),
 )
@@ -158,50 +156,6 @@ def test_a_new_root_takes_the_place_of_the_old_one_and_no_call_between_clusters_
         assert roots.trusted(mesh, cluster) == {"agents": [new], "istiod": [new], "webhook": [new]}
     assert not (mesh.folder / "trust" / "istio" / "next").exists()
     assert "nothing to do" in mesh.run("up", "--yes").err
-
-
-@pytest.mark.long
-@pytest.mark.timeout(500)
-def test_authorities_that_are_signed_elsewhere_take_over_and_no_call_between_clusters_is_lost(
-    mesh: meshes.Mesh, served: str
-) -> None:
-    if mesh.get("west", f"{meshes.PODS}/steady") is None:
-        roots.ask_on(mesh, "west", "steady", f"http://server.{meshes.SPACE}.svc/")
-    nets.until(lambda: len(roots.answers(mesh, "west", "steady")) > 10, 60.0)
-    begun = len(roots.answers(mesh, "west", "steady"))
-    fleet, requests = mesh.folder / "fleet.yaml", mesh.folder / "requests"
-    before = fleet.read_text(encoding="utf-8")
-    root = roots.root(mesh)
-
-    mesh.run("csr", "--istio", str(requests))
-    words = ("connect", "sign", "--istio", str(requests), "--ca", str(mesh.folder / "trust" / "istio"))
-    mesh.command(*words, "--yes")
-    stated = yaml.safe_load(before)
-    stated["spec"]["trust"] = {"istio": {"intermediates": "requests"}}
-    fleet.write_text(yaml.safe_dump(stated), encoding="utf-8")
-    mesh.run("up", "--yes")
-    keys = {path.stem: path.read_bytes() for path in requests.glob("*.key")}
-    for path in requests.glob("*.key"):
-        path.unlink()
-    again = mesh.run("up", "--yes")
-    refused = mesh.run("rotate", "--istio", "--yes", code=2)
-
-    for cluster in meshes.CLUSTERS:
-        held = {name: base64.b64decode(text) for name, text in _held(mesh, cluster).items()}
-        assert held["ca-key.pem"] == keys[cluster]
-        assert held["ca-cert.pem"] == (requests / f"{cluster}.crt").read_bytes()
-    assert "nothing to do" in again.err
-    assert "who signs is named by `trust.istio`" in refused.err
-    assert not mesh.status()["findings"]
-    mesh.lab.api("west").delete(f"{meshes.PODS}/late?gracePeriodSeconds=0")
-    mesh.start("west", "late")
-    found = roots.held(mesh, "west", "late")
-    assert found.chain[1].public_bytes(serialization.Encoding.PEM) == (requests / "west.crt").read_bytes()
-    assert found.is_below(root)
-    said = roots.answers(mesh, "west", "steady")[begun:]
-    assert len(said) > 50
-    assert [each for each in said if each.get("answer") != "east/server"] == []
-    fleet.write_text(before, encoding="utf-8")
 
 
 def test_down_takes_out_all_that_up_has_made(mesh: meshes.Mesh) -> None:
