@@ -136,6 +136,16 @@ class Shop:
         assert code in (None, found.code), f"exit {found.code}, expected {code}:\n{found.said}"
         return found
 
+    def bare(self, *args: str) -> Done:
+        """Run `isthmus deploy ARGS` without the folder, and expect that it works."""
+        words = [sys.executable, "-m", "isthmus", "deploy", *args]
+        done = subprocess.run(
+            words, env=self.env, capture_output=True, text=True, timeout=60, check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
     async def arun(self, *args: str, code: int | None = 0, seconds: float = 300) -> Done:
         """Run as `run` does, without blocking the event loop."""
         return await asyncio.to_thread(self.run, *args, code=code, seconds=seconds)

@@ -121,7 +121,7 @@ async def test_kinds_are_found_by_asking_the_server(west: kube.Cluster) -> None:
     assert await west.resolve("none.dev/v1", "None") is None
 
 
-BROUGHT = {"cilium.io", "networking.istio.io", "security.istio.io"}
+BROUGHT = {"cert-manager.io", "cilium.io", "networking.istio.io", "security.istio.io"}
 """Groups that charts bring: meshes of real nodes read and write them in their own tests."""
 
 

@@ -9,13 +9,16 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pydantic
 import pytest
 import yaml
+from cryptography import x509
 
-from isthmus.cli import connecting, keys
+from isthmus.cli import connecting, keys, requests
 from isthmus.clients import keyfiles
-from isthmus.mesh.trust import authority
+from isthmus.mesh.trust import authority, judge
 from isthmus.model import errors
+from isthmus.model import fleet as fleets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +27,10 @@ NOW = dt.datetime.now(dt.UTC)
 STATED = {"clustermesh": "pki/mesh", "istio": "pki/root"}
 
 
-def place(folder: Path, trust: dict[str, Any] | None) -> connecting.Place:
+FLAT = authority.create("flat", random=os.urandom, now=NOW)
+
+
+def place(folder: Path, trust: dict[str, Any] | None, *, istio: bool = False) -> connecting.Place:
     """Return the place of a Fleet that says this of its authorities."""
     spec = {
         "network": {"cni": "cilium", "version": "1.20.2", "chart": {"path": "charts/cilium"}},
@@ -34,6 +40,7 @@ def place(folder: Path, trust: dict[str, Any] | None) -> connecting.Place:
         },
         "clusters": [{"name": "west", "id": 1, "nodes": 3}],
         **({"trust": trust} if trust else {}),
+        **({"mesh": {"istio": {}}} if istio else {}),
     }
     head = {"apiVersion": "isthmus.dev/v1alpha1", "kind": "Fleet", "metadata": {"name": "shop"}}
     (folder / "fleet.yaml").write_text(yaml.safe_dump({**head, "spec": spec}), encoding="utf-8")
@@ -103,6 +110,64 @@ def test_no_authority_is_made_in_the_place_of_one_that_is_named(tmp_path: Path, 
     assert done.returncode == 1, done.stderr
     assert [each["code"] for each in json.loads(done.stdout)["findings"]] == ["authority-absent"] * 2
     assert not (tmp_path / "pki").exists()
+
+
+def test_the_roots_have_to_be_back_before_anything_is_drafted(tmp_path: Path) -> None:
+    here = place(tmp_path, {"istio": {"intermediates": "pki"}}, istio=True)
+
+    with pytest.raises(errors.InputError, match="the roots are not here yet"):
+        keys.istio_source(here, None)
+
+    assert not (tmp_path / "pki").exists()
+
+
+def test_a_request_keeps_its_key_and_is_signed_by_an_authority_between(tmp_path: Path) -> None:
+    here = place(tmp_path, {"istio": {"intermediates": "pki"}}, istio=True)
+    folder = tmp_path / "pki"
+    requests.write_istio(here, folder)
+    key = (folder / "west.key").read_bytes()
+    requests.write_istio(here, folder)
+    root = authority.create("root", random=os.urandom, now=NOW, below=2)
+    own = authority.new_key(os.urandom)
+    text = authority.certify(
+        root, authority.ask(own, "policy", signs=True), random=os.urandom, now=NOW, signs=True
+    )
+    keyfiles.write(tmp_path / "policy", certificate=text, key=authority.key_pem(own))
+
+    with pytest.raises(errors.InputError) as flat:  # it has pathlen 0
+        requests.sign(folder, tmp_path / "policy", signs=True, yes=True)
+    with pytest.raises(errors.InputError, match="the roots are not here yet"):
+        requests.sign(folder, tmp_path / "policy", signs=False, yes=True)
+    (folder / "root.crt").write_bytes(root.pem)
+    requests.sign(folder, tmp_path / "policy", signs=False, yes=True)
+    keyfiles.write(tmp_path / "other", certificate=FLAT.pem, key=FLAT.key_pem)
+    with pytest.raises(errors.ConflictError):
+        requests.sign(folder, tmp_path / "other", signs=False, yes=True)
+
+    assert (folder / "west.key").read_bytes() == key
+    assert (folder / "west.key").stat().st_mode & 0o077 == 0
+    assert "no authority below itself" in flat.value.why
+    chain = x509.load_pem_x509_certificates((folder / "west.crt").read_bytes())
+    assert len(chain) == 2
+    assert judge.lineage(chain[0], chain[1:], [root.certificate]) == tuple(chain)
+
+
+@pytest.mark.parametrize(
+    ("trust", "words"),
+    [
+        ({"clustermesh": {"intermediates": "x"}}, "no way of `trust.clustermesh`"),
+        ({"clustermesh": {"leaves": "x"}}, "no way of `trust.clustermesh`"),
+        ({"istio": {"leaves": "x"}}, "no way of `trust.istio`"),
+        ({"apps": {"intermediates": "x"}}, "no way of `trust.apps`"),
+        ({"apps": {"leaves": "x", "path": "y"}}, "it has one signer"),
+        ({"apps": {}}, "it has one signer"),
+        ({"apps": {"issuer": {"name": "x"}}}, "root"),
+    ],
+    ids=str,
+)
+def test_a_hierarchy_has_one_signer_of_a_way_that_is_its_own(trust: dict[str, Any], words: str) -> None:
+    with pytest.raises(pydantic.ValidationError, match=words):
+        fleets.Trust.model_validate(trust)
 
 
 def test_an_authority_in_one_file_is_not_replaced(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from isthmus.clients import keyfiles
 from isthmus.mesh.trust import authority
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests import shops
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
@@ -203,6 +205,50 @@ def test_an_authority_that_the_fleet_names_signs_and_none_is_made_where_it_is_ab
     assert "no authority lies there" in refused.said
     assert [each["ca.crt"] for each in present(held(shop))] == [made.pem] * 3
     assert not (shop.folder / "trust").exists()
+
+
+def test_leaves_that_somebody_else_signs_from_requests_are_brought_along_and_their_keys_stay_here(
+    shop: shops.Shop, tmp_path: Path
+) -> None:
+    shop.fleet["trust"] = {"apps": {"leaves": "requests"}}
+    shop.write()
+    theirs, requests = tmp_path / "theirs", shop.folder / "requests"
+    made = authority.create("theirs", random=os.urandom, now=dt.datetime.now(dt.UTC))
+    keyfiles.write(theirs, certificate=made.pem, key=made.key_pem)
+
+    early = shop.run("up", code=2)
+    shop.run("csr", "requests")
+    keys = {path.name: path.read_text(encoding="utf-8") for path in requests.glob("*.key")}
+    # Only the requests go to the machine where the authority's key is.
+    away = tmp_path / "away"
+    away.mkdir()
+    for path in requests.glob("*.csr"):
+        (away / path.name).write_bytes(path.read_bytes())
+    signed = shop.bare("sign", str(away), "--ca", str(theirs), "--yes")
+    for path in away.glob("*.crt"):
+        (requests / path.name).write_bytes(path.read_bytes())
+    shop.run("csr", "requests")
+    (requests / f"central.{shop.namespace}.db-tls.crt").rename(tmp_path / "late.crt")
+    lacking = shop.run("up", code=1)
+    (tmp_path / "late.crt").rename(requests / f"central.{shop.namespace}.db-tls.crt")
+    done = shop.run("up")
+
+    assert "the roots are not here yet" in early.said
+    assert f"central.{shop.namespace}.db-tls: db, db" in signed.out
+    assert "leaf-absent" in lacking.said
+    assert {path.name: path.read_text(encoding="utf-8") for path in requests.glob("*.key")} == keys
+    assert {path.stat().st_mode & 0o077 for path in requests.glob("*.key")} == {0}
+    secrets = dict(zip(shop.clusters, present(held(shop)), strict=True))
+    for cluster, secret in secrets.items():
+        assert secret["ca.crt"] == made.pem
+        assert secret["tls.key"].decode() == keys[f"{cluster}.{shop.namespace}.db-tls.key"]
+        x509.load_pem_x509_certificate(secret["tls.crt"]).verify_directly_issued_by(made.certificate)
+    told = json.dumps([done.said, shop.run("history", "-o", "json").out, shop.run("status").said])
+    assert not [line for one in keys.values() for line in one.splitlines()[1:-1] if line in told]
+    for path in requests.glob("*.key"):
+        path.unlink()
+    assert "nothing to do" in shop.run("up").err
+    assert "who signs is named by" in shop.run("rotate", "--yes", code=2).said
 
 
 def test_a_server_that_names_nobody_and_a_name_that_is_none_are_refused_where_they_stand(

@@ -21,9 +21,13 @@ type try struct {
 	Status   int     `json:"status,omitempty"`
 	Identity string  `json:"identity,omitempty"`
 	Local    string  `json:"local,omitempty"`
+	Serial   string  `json:"serial,omitempty"` // of the certificate that the server showed
 	Millis   float64 `json:"millis"`
 	Error    string  `json:"error,omitempty"`
 }
+
+// shown is what the asking side shows over HTTPS.
+var shown pair
 
 type asker func(ctx context.Context, target string, size int) (try, error)
 
@@ -56,14 +60,25 @@ func askHTTP(ctx context.Context, target string, size int) (try, error) {
 	if err != nil {
 		return try{}, err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	transport := &http.Transport{DisableKeepAlives: true}
+	if shown != "" {
+		if transport.TLSClientConfig, err = shown.config(); err != nil {
+			return try{}, err
+		}
+	}
+	client := http.Client{Transport: transport}
 	response, err := client.Do(request)
 	if err != nil {
 		return try{}, err
 	}
 	defer response.Body.Close()
 	words, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+	serial := ""
+	if response.TLS != nil {
+		serial = response.TLS.PeerCertificates[0].SerialNumber.Text(16)
+	}
 	return try{
+		Serial:   serial,
 		Answer:   strings.TrimSpace(string(words)),
 		Status:   response.StatusCode,
 		Identity: response.Header.Get("X-Probe-Identity"),

@@ -11,8 +11,9 @@ import (
 )
 
 const usage = `usage:
-  probe serve [-http :8080] [-tcp :9000] [-udp :9001]   answer with $PROBE_NAME, else the host's name
-  probe http|tcp|udp [-timeout 3s] [-count 1] [-size 0] TARGET
+  probe serve [-http :8080] [-tcp :9000] [-udp :9001] [-pair DIR [-https :8443]]
+                       answer with $PROBE_NAME, else the host's name; with -pair over mutual TLS too
+  probe http|tcp|udp [-timeout 3s] [-count 1] [-size 0] [-pair DIR] TARGET
                        ask; print one line of JSON for each try; exit 1 when one of them failed
   probe stream [-timeout 3s] [-length 5s] TARGET
                        send over TCP as much as the path takes; print one line of JSON
@@ -48,7 +49,9 @@ func main() {
 	count := flags.Int("count", 1, "tries")
 	size := flags.Int("size", 0, "bytes to send, at least; over UDP never in fragments")
 	length := flags.Duration("length", 5*time.Second, "of a stream")
+	own := flags.String("pair", "", "folder with tls.crt, tls.key and ca.crt, for HTTPS")
 	_ = flags.Parse(rest)
+	shown = pair(*own)
 	if flags.NArg() != 1 {
 		fail(usage)
 	}

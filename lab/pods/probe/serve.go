@@ -16,11 +16,16 @@ func serve(arguments []string) {
 	web := flags.String("http", ":8080", "address for HTTP")
 	stream := flags.String("tcp", ":9000", "address for TCP")
 	datagram := flags.String("udp", ":9001", "address for UDP")
+	secure := flags.String("https", ":8443", "address for HTTPS, with -pair")
+	folder := flags.String("pair", "", "folder with tls.crt, tls.key and ca.crt, read anew for each handshake")
 	_ = flags.Parse(arguments)
 	ended := make(chan error)
 	go func() { ended <- http.ListenAndServe(*web, http.HandlerFunc(answer)) }()
 	go func() { ended <- serveTCP(*stream) }()
 	go func() { ended <- serveUDP(*datagram) }()
+	if *folder != "" {
+		go func() { ended <- pair(*folder).serve(*secure) }()
+	}
 	log.Fatal(<-ended)
 }
 

@@ -189,6 +189,56 @@ def rotate(
         running.finish(asyncio.run(ran), form)
 
 
+Istio = Annotated[bool, typer.Option("--istio", help="The authorities of Istio, one for each cluster.")]
+Out = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of requests.", show_default=False)]
+
+
+@app.command()
+def csr(out: Out, folder: Folder = Path(), istio: Istio = False, _verbose: Verbose = False) -> None:
+    """Write a request for the authority of each cluster's istiod, for somebody else to sign.
+
+    A key that lies in the folder is kept; without one it is made, readable by you alone. No cluster is asked.
+
+    Examples:
+        isthmus connect csr --istio pki/istio -f shop
+    """
+    from isthmus.cli import requests
+
+    _istio_alone(istio=istio)
+    with connecting.told():
+        requests.write_istio(connecting.find(folder), out)
+
+
+@app.command()
+def sign(
+    out: Out,
+    ca: Annotated[
+        Path, typer.Option("--ca", metavar="DIR|FILE", help="The root that signs: ca.crt and ca.key.")
+    ],
+    istio: Istio = False,
+    yes: Yes = False,
+    _verbose: Verbose = False,
+) -> None:
+    """Sign requests of `csr` where the root's key lies; the keys of the clusters are not needed there.
+
+    Examples:
+        isthmus connect sign --istio requests --ca ~/root
+    """
+    from isthmus.cli import requests
+
+    _istio_alone(istio=istio)
+    requests.sign(out, ca, signs=True, yes=yes)
+
+
+def _istio_alone(*, istio: bool) -> None:
+    if not istio:
+        raise errors.InputError(
+            "requests are written for Istio alone",
+            why="ClusterMesh's certificates are issued by an authority at hand or by cert-manager",
+            remedy="say --istio; for the certificates of Apps: isthmus deploy csr",
+        )
+
+
 @app.command()
 def resume(
     folder: Folder = Path(),

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from isthmus.engine import world as worlds
     from isthmus.engine.connect import draft as drafts
-    from isthmus.mesh.trust import authority as authorities
     from isthmus.model import app, operation
     from isthmus.model import fleet as fleets
     from isthmus.model import plan as plans
@@ -131,19 +130,16 @@ async def status(
     if contexts:
         known, about = _of_contexts(contexts), place_of(folder, contexts)
         apps: tuple[app.App, ...] = ()
-        authority, lacking = None, list[finding.Finding]()
+        lacking = list[finding.Finding]()
         roots: tuple[x509.Certificate, ...] = ()
         istio_roots = roots
     else:
         place = find(folder)
         known, about, apps = place.fleet, place.about, place.made.source.apps
         lacking = keys.absent(place, ca)
-        where = keys.where_of(place, ca)
-        authority = keys.read_authority(where, now)
-        roots = _certificates(authority, keys.following(where, now) if authority else None)
-        where = keys.root_folder(place, ca)
-        own = keys.read_authority(where, now, below=1)
-        istio_roots = _certificates(own, keys.following(where, now, below=1) if own else None)
+        roots = keys.mesh_roots(place, ca)
+        source = keys.istio_source(place, ca)
+        istio_roots = source.roots if source is not None else ()
     chosen = about.pick(only) or about.clusters
     async with connection.opened(about.voters, with_helm=False) as world:
         found = await statuses.states(
@@ -157,7 +153,7 @@ async def status(
     told += [each for one, at in seen for each in services.judge(one, at)]
     return {
         "fleet": None if contexts else known.name,
-        "authority": None if authority is None else _authority(authority),
+        "authority": _authority(roots[0]) if roots else None,
         **ran,
         "clusters": [one.to_json(now) for one in shown.values()],
         "services": [row for each, one in seen for row in services.rows(each, one)],
@@ -199,9 +195,7 @@ async def _draft(
         world,
         place.made,
         folder=place.folder,
-        signing=drafts.Signing(
-            authority=found.authority, root=found.root.authority if found.root is not None else None
-        ),
+        signing=drafts.Signing(by=found.signer, istio=found.istio),
         only=place.about.pick(only),
         adopt=adopt,
     )
@@ -247,9 +241,10 @@ def _of_contexts(contexts: Sequence[str]) -> fleets.Fleet:
     return fleets.Fleet.model_construct(metadata=document.FleetMetadata(name="contexts"), spec=spec)
 
 
-def _certificates(*found: authorities.Authority | None) -> tuple[x509.Certificate, ...]:
-    return tuple(each.certificate for each in found if each is not None)
+def _authority(found: x509.Certificate) -> dict[str, Any]:
+    from isthmus.mesh.trust import authority
 
-
-def _authority(found: authorities.Authority) -> dict[str, Any]:
-    return {"key_id": found.key_id, "ends": f"{found.certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"}
+    return {
+        "key_id": authority.key_id(found),
+        "ends": f"{found.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
+    }

@@ -158,6 +158,42 @@ def rotate(
     running.finish(asyncio.run(signing.rotate(folder, ways, settle=settle)), form)
 
 
+Out = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of requests.", show_default=False)]
+
+
+@app.command()
+def csr(out: Out, folder: Folder = Path(), _verbose: Verbose = False) -> None:
+    """Write a request for each certificate of each App and cluster, for somebody else to sign.
+
+    A key that lies in the folder is kept; without one it is made, readable by you alone. No cluster is asked.
+
+    Examples:
+        isthmus deploy csr pki/apps -f shop
+    """
+    from isthmus.cli import requests
+
+    requests.write_leaves(output.load_folder(folder), out)
+
+
+@app.command()
+def sign(
+    out: Out,
+    ca: Annotated[
+        Path, typer.Option("--ca", metavar="DIR|FILE", help="The authority that signs: ca.crt and ca.key.")
+    ],
+    yes: Yes = False,
+    _verbose: Verbose = False,
+) -> None:
+    """Sign requests of `csr` where the authority's key lies; the keys of the Apps are not needed there.
+
+    Examples:
+        isthmus deploy sign requests --ca ~/authority
+    """
+    from isthmus.cli import requests
+
+    requests.sign(out, ca, signs=False, yes=yes)
+
+
 @app.command()
 def down(
     name: Name = None,

@@ -29,6 +29,9 @@ BOUND_TO_ADMIN = rights.PLANNING
 NO_CLUSTER = ("init", "plan", "lab", "demo", "completion", "version")
 """Verbs that need no right in a cluster of the user's; what is below them may, and is in the table then."""
 
+LOCAL = frozenset({"connect csr", "connect sign", "deploy csr", "deploy sign"})
+"""Verbs that work on files alone, below some that ask clusters."""
+
 
 def permissions(
     verb: Annotated[list[str], typer.Argument(help="The verb, for example `deploy` or `deploy status`.")],
@@ -54,7 +57,7 @@ def permissions(
     """
     name = " ".join(verb)
     known = sorted(rights.CONNECTING.union(*(right.needed_by for right in rights.RIGHTS)))
-    if verb[0] in NO_CLUSTER and name not in known:
+    if name in LOCAL or (verb[0] in NO_CLUSTER and name not in known):
         print(f"# `isthmus {name}` needs no right in any cluster")
         if name == "plan check":
             print("# with `--live` it needs what `isthmus permissions plan import` prints")

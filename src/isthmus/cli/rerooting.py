@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from isthmus.engine import world as worlds
     from isthmus.engine.connect import draft as drafts
-    from isthmus.mesh.trust import authority as authorities
+    from isthmus.mesh.trust import signers
     from isthmus.model import operation
     from isthmus.rollout.connect import rotation
 
@@ -34,7 +34,8 @@ async def rotate(
 
     if lacking := keys.absent(place, ca):
         output.refuse(lacking, ways.form)
-    authority = keys.authority_of(place, ca, ways.form)
+    keys.refuse_elsewhere(place, ca)
+    by = keys.mesh_signer(place, ca, ways.form)
     where = keys.root_folder(place, ca)
     both = rotating.pair(where, keys.root_name(place), below=1)
     first, ended = both.keep, None
@@ -45,7 +46,7 @@ async def rotate(
                 await _proxies(world, place, both, _before(stage), settle)
             if ways.form is output.Output.TEXT:
                 typer.echo(rotation.ROOT_SAID[stage], err=True)
-            made = await _draft(world, place, authority, both, stage)
+            made = await _draft(world, place, by, both, stage)
             ran = await rotating.run(world, made, ways, first)
             ended, first = ran or ended, None
             if ran is not None and not rotating.is_whole(ran):
@@ -111,12 +112,13 @@ async def _proxies(
 async def _draft(
     world: worlds.World,
     place: connecting.Place,
-    authority: authorities.Authority,
+    by: signers.Signer,
     both: rotating.Pair,
     stage: rotation.Stage,
 ) -> drafts.Connected:
     from isthmus.engine.connect import draft as drafts
+    from isthmus.mesh.trust import sources
 
     signer, also = both.signs(stage)
-    signing = drafts.Signing(authority=authority, root=signer, also_roots=also)
+    signing = drafts.Signing(by=by, istio=sources.AtHand(root=signer, also=also))
     return await drafts.up(world, place.made, folder=place.folder, signing=signing)

@@ -69,6 +69,11 @@ async def rotate(
 
     if lacking := keys.absent(place, ca):
         output.refuse(lacking, ways.form)
+    if keys.issuer_of(place, ca) is not None:
+        raise errors.InputError(
+            "the authority of the mesh is not replaced here: by `trust.clustermesh` cert-manager issues",
+            remedy="docs/connect.md, `cert-manager`, has the steps",
+        )
     both = pair(keys.where_of(place, ca), f"isthmus {place.fleet.name} clustermesh")
     first, ended = both.keep, None
     if istio.members(place.fleet):
@@ -160,9 +165,10 @@ def _refuse_silent(seen: Iterable[state.State]) -> None:
 
 def _signing(stage: rotation.Stage, both: Pair) -> drafts.Signing:
     from isthmus.engine.connect import draft as drafts
+    from isthmus.mesh.trust import signers
 
     signer, also = both.signs(stage)
-    return drafts.Signing(authority=signer, also=also)
+    return drafts.Signing(by=signers.AtHand(authority=signer, also=also))
 
 
 async def _draft(

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from isthmus.engine import certificates
     from isthmus.engine import draft as drafts
     from isthmus.engine import world as worlds
-    from isthmus.mesh.trust import judge
+    from isthmus.mesh.trust import judge, signers
     from isthmus.model import app as apps
     from isthmus.model import fleet as fleets
     from isthmus.model import operation
@@ -34,18 +33,48 @@ FOLDER: Final = "app"
 """Inside the folder of the mesh's authority."""
 
 
-def prepare(wanted: apps.App, fleet: fleets.Fleet, folder: Path) -> keys.Keys | None:
-    """Return the authority that signs for Apps, None where this one asks for no certificate."""
-    from isthmus.mesh.trust import authority as authorities
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Signs:
+    """Who signs for Apps, what keeps it where it is new, and what is to say of it."""
+
+    by: signers.Signer
+    keep: keys.Keep
+    findings: tuple[finding.Finding, ...] = ()
+
+
+def prepare(wanted: apps.App, fleet: fleets.Fleet, folder: Path) -> Signs | None:
+    """Return who signs for Apps, None where this one asks for no certificate."""
+    from isthmus.cli import requests
+    from isthmus.mesh.trust import applications, signers
 
     if not wanted.spec.certificates:
         return None
+    stated = keys.of(fleet, "apps")
+    if stated is not None and stated.leaves is not None:
+        names = (
+            signers.stem(cluster, leaf)
+            for cluster in wanted.spec.clusters
+            for leaf in applications.of(wanted)
+        )
+        by, said = requests.of_leaves(names, folder, stated.leaves)
+        return Signs(by=by, keep=lambda: None, findings=said)
+    if stated is not None and stated.issuer is not None:
+        return Signs(by=requests.of_issuer(folder, stated.issuer), keep=lambda: None)
+    found = _at_hand(fleet, folder)
+    return Signs(by=found.signer, keep=found.keep, findings=found.findings)
+
+
+def _at_hand(fleet: fleets.Fleet, folder: Path) -> keys.Keys:
+    """Return the authority of Apps, read or new."""
+    from isthmus.mesh.trust import authority as authorities
+
     where, now = _where(fleet, folder), dt.datetime.now(dt.UTC)
     what = "certificate authority of Apps"
     found = keys.read_authority(where, now)
-    if found is None and fleet.spec.trust is not None and fleet.spec.trust.apps is not None:
+    stated = keys.of(fleet, "apps")
+    if found is None and stated is not None:
         raise errors.InputError(
-            f"`trust.apps` of the Fleet names {fleet.spec.trust.apps}, and no authority lies there",
+            f"`trust.apps` of the Fleet names {stated.path}, and no authority lies there",
             where=str(where),
             remedy="put ca.crt and ca.key there, or one file with both; without the field one is made",
         )
@@ -69,18 +98,16 @@ def prepare(wanted: apps.App, fleet: fleets.Fleet, folder: Path) -> keys.Keys | 
 
 def _where(fleet: fleets.Fleet, folder: Path) -> Path:
     """Return where the authority of Apps lies: as the Fleet says, else beside it."""
-    stated = fleet.spec.trust.apps if fleet.spec.trust is not None else None
-    return folder / stated if stated is not None else folder / keys.TRUST / FOLDER
+    stated = keys.of(fleet, "apps")
+    return folder / stated.path if stated is not None and stated.path else folder / keys.TRUST / FOLDER
 
 
-def of(found: keys.Keys | None) -> certificates.Signing | None:
+def of(found: Signs | None) -> signers.Signer | None:
     """Return who signs."""
-    from isthmus.engine import certificates
-
-    return None if found is None else certificates.Signing(authority=found.authority)
+    return None if found is None else found.by
 
 
-def told(draft: drafts.Draft, found: keys.Keys | None) -> drafts.Draft:
+def told(draft: drafts.Draft, found: Signs | None) -> drafts.Draft:
     """Return the draft with what is to say of the authority, where anything is done."""
     if found is None or draft.plan.is_empty:
         return draft
@@ -100,6 +127,13 @@ async def rotate(folder: Path, ways: running.Ways, *, settle: float) -> operatio
 
     here = _places(folder)
     _, fleet, lies = here[0].both()
+    stated = keys.of(fleet, "apps")
+    if stated is not None and stated.path is None:
+        raise errors.InputError(
+            "the authority of Apps is not replaced here: who signs is named by `trust.apps`",
+            remedy="bring the new root along first, as one more in root.crt, and sign below it later: "
+            "docs/deploy.md, `Signed elsewhere`",
+        )
     where = keys.folder_of(_where(fleet, lies))
     both = rotating.pair(where, f"isthmus {fleet.name} apps", up="deploy up")
     first, ended = both.keep, None
@@ -152,6 +186,13 @@ async def _remaining(
 
 def roots(fleet: fleets.Fleet, folder: Path) -> tuple[x509.Certificate, ...]:
     """Return whom Apps of a folder may trust: the authority that lies there, and one that takes its place."""
+    from isthmus.cli import requests
+
+    stated = keys.of(fleet, "apps")
+    if stated is not None and stated.leaves is not None:
+        return requests.roots_of(folder / stated.leaves)
+    if stated is not None and stated.issuer is not None:
+        return requests.of_issuer(folder, stated.issuer).roots
     where, now = _where(fleet, folder), dt.datetime.now(dt.UTC)
     found = keys.read_authority(where, now)
     after = keys.following(where, now) if found is not None else None
@@ -166,11 +207,11 @@ async def _run(
     ways: running.Ways,
     first: keys.Keep | None,
 ) -> operation.Operation | None:
-    from isthmus.engine import certificates
     from isthmus.engine import draft as drafts
+    from isthmus.mesh.trust import signers
 
     wanted, fleet, folder = place.both()
     signer, also = both.signs(stage)
-    by = certificates.Signing(authority=signer, also=also)
+    by = signers.AtHand(authority=signer, also=also)
     draft = await drafts.up(world, wanted, fleet, folder=folder, signing=by)
     return await running.start(world, draft, ways, first=first)

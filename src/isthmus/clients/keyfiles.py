@@ -40,7 +40,7 @@ def read(path: Path) -> Pair | None:
         found = _KEY.search(content)
         if found is None:
             raise _half(path, "the file holds no private key")
-        return Pair(certificate=_KEY.sub(b"", content), key=found[0], where=str(path), is_open=_is_open(path))
+        return Pair(certificate=_KEY.sub(b"", content), key=found[0], where=str(path), is_open=is_open(path))
     for names in PAIRS:
         certificate, key = (path / name for name in names)
         present = (files.is_file(certificate), files.is_file(key))
@@ -49,7 +49,7 @@ def read(path: Path) -> Pair | None:
                 certificate=files.read_bytes(certificate),
                 key=files.read_bytes(key),
                 where=str(key),
-                is_open=_is_open(key),
+                is_open=is_open(key),
             )
         if any(present):
             raise _half(
@@ -88,7 +88,8 @@ def swap(folder: Path, new: Path) -> None:
     new.rmdir()
 
 
-def _is_open(path: Path) -> bool:
+def is_open(path: Path) -> bool:
+    """Say whether others of this machine may read a file."""
     return bool(path.stat().st_mode & 0o077)
 
 

@@ -70,6 +70,10 @@ CLUSTER_ROLE_BINDING = Kind(
 PEER_AUTHENTICATION = Kind(
     "security.istio.io", "v1", "PeerAuthentication", "peerauthentications", namespaced=True
 )
+CERTIFICATE_REQUEST = Kind(
+    "cert-manager.io", "v1", "CertificateRequest", "certificaterequests", namespaced=True
+)
+CERTIFICATE = Kind("cert-manager.io", "v1", "Certificate", "certificates", namespaced=True)
 GATEWAY = Kind("networking.istio.io", "v1", "Gateway", "gateways", namespaced=True)
 ACCESS_REVIEW = Kind(
     "authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False

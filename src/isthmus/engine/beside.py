@@ -13,15 +13,16 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.clients import kinds, redactor
-from isthmus.engine import hidden
+from isthmus.engine import hidden, issued
 from isthmus.model import plan as plans
 from isthmus.rollout import part
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from isthmus.clients import kube
     from isthmus.engine import bundle, wanted
+    from isthmus.engine import clock as clocks
 
 Json = dict[str, Any]
 
@@ -37,6 +38,7 @@ KINDS: Final = {
         kinds.PEER_AUTHENTICATION,
         kinds.GATEWAY,
         kinds.DEPLOYMENT,
+        kinds.CERTIFICATE,
     )
 }
 """What may stand beside a chart, and be laid over one."""
@@ -107,10 +109,20 @@ def with_names(made: plans.Plan, names: Mapping[str, Sequence[str]]) -> plans.Pl
     )
 
 
-async def write(server: kube.Cluster, pinned: bundle.Bundle) -> None:
-    """Write the objects; repeatable."""
+async def write(
+    server: kube.Cluster,
+    pinned: bundle.Bundle,
+    *,
+    clock: clocks.Clock,
+    seconds: float,
+    say: Callable[[str], None],
+) -> None:
+    """Write the objects, and wait until cert-manager has issued what it is asked for; repeatable."""
     for body in pinned.objects:
         await server.apply(KINDS[body["kind"]], body)
+    for body in pinned.objects:
+        if body["kind"] == kinds.CERTIFICATE.kind:
+            await issued.wait(server, body, clock=clock, seconds=seconds, say=say)
 
 
 async def lay_over(server: kube.Cluster, pinned: bundle.Bundle) -> None:
@@ -126,8 +138,10 @@ async def take_back(server: kube.Cluster, pinned: bundle.Bundle) -> None:
         meta, kind = body["metadata"], KINDS[body["kind"]]
         if label_of(body) in old:
             await server.apply(kind, old[label_of(body)])
-        else:
-            await server.delete(kind, meta["name"], meta.get("namespace"))
+            continue
+        await server.delete(kind, meta["name"], meta.get("namespace"))
+        if kind is kinds.CERTIFICATE:  # whose Secret cert-manager leaves
+            await server.delete(kinds.SECRET, body["spec"]["secretName"], meta["namespace"])
 
 
 async def delete(server: kube.Cluster, names: Sequence[str]) -> None:

@@ -1,18 +1,20 @@
 """Settles the certificates of an App in every cluster: what is good is kept, the others are issued.
 
-The authority comes in; where its key lies is not known here. What is written, the operation writes.
+Who signs comes in; where a key lies is not known here. What is written, the operation writes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import kinds
 from isthmus.engine import beside as besides
+from isthmus.engine import issued
 from isthmus.engine import world as worlds
-from isthmus.mesh.trust import applications, judge, secrets
+from isthmus.mesh.trust import applications, judge, secrets, signers
 from isthmus.model import errors
 
 if TYPE_CHECKING:
@@ -20,19 +22,10 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from isthmus.mesh.trust import authority as authorities
     from isthmus.model import app as apps
     from isthmus.model import finding
 
 Json = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Signing:
-    """Who signs for Apps, and whom else their pods trust meanwhile."""
-
-    authority: authorities.Authority = dataclasses.field(repr=False)
-    also: tuple[x509.Certificate, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,7 +37,7 @@ class Settled:
 
 
 async def settle(
-    world: worlds.World, app: apps.App, clusters: Sequence[str], signing: Signing | None
+    world: worlds.World, app: apps.App, clusters: Sequence[str], signing: signers.Signer | None
 ) -> dict[str, Settled | errors.IsthmusError]:
     """Return what each cluster gets; nothing where the App asks for no certificate."""
     wanted = applications.of(app)
@@ -52,15 +45,12 @@ async def settle(
         return {}
 
     async def one(name: str) -> Settled:
-        live = await _live(world, app, name)
-        found = secrets.settle(
-            wanted,
-            live,
-            signer=signing.authority,
-            also=signing.also,
-            random=os.urandom,
-            now=world.clock.now(),
-            labels={applications.APP: app.name},
+        live, standing = await asyncio.gather(
+            _live(world, app, name), issued.standing(world.cluster(name), app.namespace)
+        )
+        now, labels = world.clock.now(), {applications.APP: app.name}
+        found = signers.settle(
+            signing, name, wanted, live, standing=standing, labels=labels, random=os.urandom, now=now
         )
         return Settled(
             beside=besides.Beside(
@@ -68,7 +58,10 @@ async def settle(
                 before=found.before,
                 hidden=(*secrets.keys(found.objects), *secrets.keys(found.before)),
             ),
-            findings=tuple(applications.findings(app, name, live)),
+            findings=(
+                *applications.findings(app, name, live),
+                *signers.findings(signing, name, wanted, live, standing=standing, now=now),
+            ),
         )
 
     return await worlds.each(tuple(clusters), one)
@@ -96,14 +89,21 @@ async def look(
 async def names(world: worlds.World, app: apps.App, clusters: Sequence[str]) -> dict[str, list[str]]:
     """Return the Secrets that we made for an App, those that it no longer names included.
 
-    A cluster that does not let itself be read has none here: that it is silent is said elsewhere.
+    A cluster that does not let itself be read has none here: that it is silent is said elsewhere. What asks
+    cert-manager comes first: it would make the Secret anew.
     """
-    found = await worlds.each(tuple(clusters), lambda name: _ours(world, app, name))
-    return {
-        name: [besides.label(secret, app.namespace) for secret in each]
-        for name, each in found.items()
-        if not isinstance(each, errors.IsthmusError)
-    }
+
+    async def one(name: str) -> list[str]:
+        asking = await issued.standing(world.cluster(name), app.namespace) or {}
+        ours = [
+            besides.label(label, app.namespace, kinds.CERTIFICATE.kind)
+            for label, body in asking.items()
+            if secrets.is_ours(body) and body["metadata"]["labels"].get(applications.APP) == app.name
+        ]
+        return [*ours, *(besides.label(secret, app.namespace) for secret in await _ours(world, app, name))]
+
+    found = await worlds.each(tuple(clusters), one)
+    return {name: each for name, each in found.items() if not isinstance(each, errors.IsthmusError)}
 
 
 async def _live(world: worlds.World, app: apps.App, cluster: str) -> dict[str, Json]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from isthmus.mesh.trust import signers
     from isthmus.rollout import release
 
 _REQUIRED = apps.Membership.REQUIRED
@@ -62,7 +63,7 @@ async def up(
     only: Sequence[str] | None = None,
     beside: Mapping[str, besides.Beside] | None = None,
     key: str = "",
-    signing: certificates.Signing | None = None,
+    signing: signers.Signer | None = None,
 ) -> Draft:
     """Render, dry-run every cluster at once, and plan; `beside` is what stands beside the network's charts.
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from isthmus.clients import helm, kinds, kube, process, redactor, releases
 from isthmus.engine import beside, bundle, hidden, parts
+from isthmus.engine import clock as clocks
 from isthmus.engine import world as worlds
 from isthmus.model import errors, plan
 from isthmus.rollout import diff, manifest, release
@@ -44,6 +45,7 @@ class Hands:
     seconds: float = HELM_DEADLINE
     secrets: redactor.Redactor = dataclasses.field(default_factory=redactor.Redactor, repr=False)
     say: Callable[[str], None] = worlds.ignore
+    clock: clocks.Clock = clocks.SYSTEM
 
 
 async def forward(hands: Hands, step: plan.Step) -> int | None:
@@ -205,7 +207,7 @@ async def _lay_over(hands: Hands, step: plan.Step) -> None:
 
 async def _upgrade(hands: Hands, step: plan.Step) -> None:
     pinned = await bundle.load(hands.reader, step.bundle or "", hands.key)
-    await beside.write(hands.server, pinned)
+    await beside.write(hands.server, pinned, clock=hands.clock, seconds=hands.seconds, say=hands.say)
     await hands.helm.upgrade(
         hands.access,
         release=step.release,

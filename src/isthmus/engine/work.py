@@ -167,6 +167,7 @@ class Work:
             on_start=started,
             seconds=steps.HELM_DEADLINE if deadline is None else self._helm_time(deadline),
             say=lambda text: self.say(text, name),
+            clock=self.clock,
         )
 
     def _helm_time(self, deadline: float) -> float:

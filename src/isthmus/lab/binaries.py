@@ -142,6 +142,12 @@ FAMILIES = (
         static=True,
         minutes=2,
     ),
+    Family(  # no profile has it: what runs it builds it
+        name="certmanager",
+        packages={"cert-manager": "isthmus.dev/lab/certmanager"},
+        static=True,
+        minutes=2,
+    ),
     Family(
         name="cilium",
         packages={

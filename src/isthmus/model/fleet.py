@@ -14,6 +14,7 @@ import pydantic
 
 from isthmus.model import datapath, document, errors, team, types
 from isthmus.model import mesh as meshes
+from isthmus.model import trust as trusts
 
 MAX_ID = 999_999
 """Ids order a Fleet; `agree` holds those that Cilium knows to what it takes."""
@@ -68,17 +69,21 @@ class Dns(types.Value):
 
 
 class Trust(types.Value):
-    """Where authorities lie that exist already: a folder with `ca.crt` and `ca.key`, or one file with both.
+    """Authorities that exist already, three hierarchies; paths are relative to the folder of the Fleet."""
 
-    Paths are relative to the folder of the Fleet.
-    """
-
-    clustermesh: types.Text | None = None
+    clustermesh: trusts.Source | None = None
     """Of ClusterMesh and Hubble; `trust` where none is written, which is made on first use."""
-    istio: types.Text | None = None
+    istio: trusts.Source | None = None
     """The root of Istio, with room for one level below it; `istio` in the former where none is written."""
-    apps: types.Text | None = None
+    apps: trusts.Source | None = None
     """Of the certificates of Apps; `trust/app` where none is written."""
+
+    @pydantic.model_validator(mode="after")
+    def _each_its_own_way(self) -> Trust:
+        for name, wrong in (("clustermesh", ("intermediates", "leaves")), ("istio", ("leaves",))):
+            trusts.refuse(name, getattr(self, name), wrong)
+        trusts.refuse("apps", self.apps, ("intermediates",))
+        return self
 
 
 class Cluster(types.Value):

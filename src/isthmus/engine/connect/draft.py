@@ -11,13 +11,14 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
+from isthmus.clients import kinds
 from isthmus.engine import beside as besides
 from isthmus.engine import draft as drafts
 from isthmus.engine.connect import istio as istios
 from isthmus.engine.connect import look
 from isthmus.mesh import settings
 from isthmus.mesh.trust import authority as authorities
-from isthmus.mesh.trust import leaves, secrets
+from isthmus.mesh.trust import leaves, secrets, signers
 from isthmus.model import errors
 from isthmus.rollout.connect import changes, findings, istio, names, peers, system
 
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from cryptography import x509
-
     from isthmus.engine import world as worlds
+    from isthmus.mesh.trust import sources
     from isthmus.model import finding, fleet
     from isthmus.model import folder as folders
     from isthmus.network import plan as plans
@@ -47,19 +47,16 @@ class Connected:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Signing:
-    """Who signs, and whom else everybody trusts meanwhile."""
+    """Who signs for ClusterMesh and Hubble, and who for Istio."""
 
-    authority: authorities.Authority
-    also: tuple[x509.Certificate, ...] = ()
-    root: authorities.Authority | None = None
-    """Istio's; without it Istio is left as it is."""
-    also_roots: tuple[x509.Certificate, ...] = ()
-    """Whom else every istiod trusts meanwhile."""
+    by: signers.Signer
+    istio: sources.Source | None = None
+    """Who signs for istiod; without it Istio is left as it is."""
 
     @property
     def trusts(self) -> tuple[str, ...]:
         """The key ids of the authorities that everybody trusts."""
-        return (self.authority.key_id, *(authorities.key_id(one) for one in self.also))
+        return tuple(authorities.key_id(one) for one in signers.roots(self.by))
 
 
 async def up(
@@ -103,6 +100,17 @@ async def up(
         ),
         *findings.adoption(chosen, adopt=adopt),
         *findings.of_trust(trust, known=signing.trusts),
+        *itertools.chain.from_iterable(
+            signers.findings(
+                signing.by,
+                name,
+                wanted(known, known.cluster(name), one),
+                one.secrets,
+                standing=one.managed,
+                now=now,
+            )
+            for name, one in chosen.items()
+        ),
         *findings.waiting(known, reached, only),
         *itertools.chain.from_iterable(
             names.findings(made.source, name, one) for name, one in chosen.items()
@@ -113,14 +121,13 @@ async def up(
         changes.of(name, one.values, app.values_for(name)) for name, one in chosen.items()
     )
     connected = Connected(draft=_with(draft, said), values=tuple(values), trust=trust)
-    if signing.root is None or not istio.members(known):
+    if signing.istio is None or not istio.members(known):
         return connected
     more = await istios.up(
         world,
         known,
         folder=folder,
-        root=signing.root,
-        also=signing.also_roots,
+        source=signing.istio,
         chosen=tuple(chosen),
         adopt=adopt,
     )
@@ -135,9 +142,16 @@ async def down(
     seen = await look.look(world, known)
     ours = {
         name: [
-            besides.label(secret, leaves.NAMESPACE)
-            for secret, body in one.secrets.items()
-            if secrets.is_ours(body)
+            *(  # before their Secrets, which they make
+                besides.label(asking, leaves.NAMESPACE, kinds.CERTIFICATE.kind)
+                for asking, body in (one.managed or {}).items()
+                if asking in leaves.SECRETS and secrets.is_ours(body)
+            ),
+            *(
+                besides.label(secret, leaves.NAMESPACE)
+                for secret, body in one.secrets.items()
+                if secrets.is_ours(body)
+            ),
         ]
         for name, one in seen.items()
     }
@@ -162,11 +176,13 @@ def trusted(
     known: fleet.Fleet, cluster: fleet.Cluster, seen: facts.Facts, signing: Signing, now: dt.datetime
 ) -> secrets.Trust:
     """Return which certificates of a cluster are kept, and those issued anew."""
-    return secrets.settle(
+    return signers.settle(
+        signing.by,
+        cluster.name,
         wanted(known, cluster, seen),
         seen.secrets,
-        signer=signing.authority,
-        also=signing.also,
+        standing=seen.managed,
+        labels={},
         random=os.urandom,
         now=now,
     )

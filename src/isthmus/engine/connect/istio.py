@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from isthmus.clients import kinds, kube, kubeconfig, releases
 from isthmus.engine import beside as besides
 from isthmus.engine import draft as drafts
+from isthmus.engine import issued
 from isthmus.engine import voters as voting
 from isthmus.engine import world as worlds
 from isthmus.engine.connect import look as looks
 from isthmus.mesh import gateways as crossings
 from isthmus.mesh import istio as istios
 from isthmus.mesh import readers, settings
-from isthmus.mesh.trust import intermediate, secrets
+from isthmus.mesh.trust import intermediate, secrets, sources
 from isthmus.model import datapath, errors, finding
 from isthmus.rollout import manifest
 from isthmus.rollout.connect import changes, closings, gateways, istio, system
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from cryptography import x509
-
-    from isthmus.mesh.trust import authority as authorities
     from isthmus.model import fleet
     from isthmus.model import plan as plans
 
@@ -74,33 +72,29 @@ async def up(
     known: fleet.Fleet,
     *,
     folder: Path,
-    root: authorities.Authority,
+    source: sources.Source,
     chosen: Collection[str],
-    also: Sequence[x509.Certificate] = (),
     adopt: bool = False,
 ) -> Drafted:
-    """Draft what brings the clusters that are chosen to the Fleet's Istio.
-
-    `also` are further roots that everybody is to trust, while one takes the place of another.
-    """
+    """Draft what brings the clusters that are chosen to the Fleet's Istio, with authorities of a source."""
     if any(each.severity is finding.Severity.ERROR for each in istio.findings(known)):
         return Drafted(findings=tuple(istio.findings(known)))
     seen = await look(world, known)
     names = [each.name for each in istio.members(known) if each.name in chosen and not seen[each.name].error]
     now = world.clock.now()
     trust = {
-        name: intermediate.settle(
-            intermediate.name(known.name, name),
+        name: sources.settle(
+            source,
+            known.name,
+            name,
             seen[name].cacerts,
-            root=root,
-            also=also,
+            standing=seen[name].managed,
             random=os.urandom,
             now=now,
         )
         for name in names
     }
-    roots = (root.certificate, *also)
-    marks = {name: intermediate.mark(trust[name], seen[name].cacerts, roots) for name in names}
+    marks = {name: sources.mark(source, trust[name], seen[name].cacerts) for name in names}
     made, values = list[drafts.Draft](), list[changes.ValueChange]()
     addresses = {name: gateways.of(known, name, seen) for name in names}
     for release in istio.releases_of(known):
@@ -120,7 +114,11 @@ async def up(
         findings=(
             *istio.findings(known),
             *istio.adoption(picked, adopt=adopt),
-            *_roots(picked, trust, root, adopt=adopt),
+            *itertools.chain.from_iterable(
+                sources.findings(source, name, one.cacerts, standing=one.managed, now=now)
+                for name, one in picked.items()
+            ),
+            *_roots(picked, trust, source, adopt=adopt),
             *itertools.chain.from_iterable(_local(known, one) for one in picked.values()),
             *gateways.findings(known, picked, adopt=adopt),
             *closings.findings(known, names, seen),
@@ -161,11 +159,12 @@ async def down(
 
 async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bool) -> istio.Facts:
     home = readers.NAMESPACE
-    (cacerts, own_root, deployment), gateway, remotes, policies, rights, histories = await asyncio.gather(
+    own, gateway, remotes, policies, rights, histories = await asyncio.gather(
         asyncio.gather(
             server.get(kinds.SECRET, intermediate.SECRET, home),
             server.get(kinds.SECRET, OWN_ROOT, home),
             server.get(kinds.DEPLOYMENT, istio.ISTIOD, home),
+            issued.standing(server, home),
         ),
         _gateway(server, needs_nodes=needs_nodes),
         server.list(kinds.SECRET, home, labels=f"{readers.REMOTE}=true"),
@@ -173,6 +172,7 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bo
         _rights(server),
         asyncio.gather(*(releases.history(server, each, home) for each in istio.RELEASES)),
     )
+    cacerts, own_root, deployment, managed = own
     found = dict(zip(istio.RELEASES, histories, strict=True))
     standing = {name: each[-1] for name, each in found.items() if each and each[-1].status != "uninstalled"}
     host, port = system.api_server(cluster, looks.address(server.server))
@@ -185,6 +185,7 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bo
         ours=frozenset(name for name in standing if looks.is_ours(found[name])),
         deployment=deployment,
         cacerts=cacerts,
+        managed=managed,
         has_own_root=own_root is not None,
         remotes={_remote(body): body for body in remotes},
         rights=rights,
@@ -272,6 +273,11 @@ def _ours(one: istio.Facts) -> list[str]:
         for body in one.remotes.values()
         if secrets.is_ours(body)
     ]
+    found += [
+        besides.label(name, readers.NAMESPACE, kinds.CERTIFICATE.kind)  # before its Secret, which it makes
+        for name, body in (one.managed or {}).items()
+        if name == intermediate.SECRET and secrets.is_ours(body)
+    ]
     if secrets.is_ours(one.cacerts):
         found.append(besides.label(intermediate.SECRET, readers.NAMESPACE))
     return found + [besides.label_of(body) for body in one.rights]
@@ -287,7 +293,7 @@ def _crossing(one: istio.Facts) -> list[str]:
 def _roots(
     seen: Mapping[str, istio.Facts],
     trust: Mapping[str, secrets.Trust],
-    root: authorities.Authority,
+    source: sources.Source,
     *,
     adopt: bool,
 ) -> list[finding.Finding]:
@@ -295,7 +301,7 @@ def _roots(
     found = []
     for name, one in seen.items():
         before = trust[name].certificates[0]
-        foreign = one.cacerts is not None and root.key_id not in before.trusts
+        foreign = one.cacerts is not None and not set(source.anchors) & set(before.trusts)
         if not foreign and not (one.has_own_root and one.cacerts is None and one.deployment is not None):
             continue
         what = before.trusts[0][:16] if foreign and before.trusts else "one that istiod made itself"
@@ -303,8 +309,8 @@ def _roots(
             finding.Finding(
                 code="other-root",
                 severity=finding.Severity.WARNING if adopt else finding.Severity.ERROR,
-                message=f"pods here trust another root ({what}), the Fleet's is {root.key_id[:16]}: until "
-                "all of them have restarted, those of the old and of the new one refuse each other",
+                message=f"pods here trust another root ({what}), the Fleet's is {source.anchors[0][:16]}: "
+                "until all of them have restarted, those of the old and of the new one refuse each other",
                 remedy="restart the meshed workloads after it"
                 if adopt
                 else "put that root beside the authority as `istio/ca.crt` and `istio/ca.key`, or --adopt",

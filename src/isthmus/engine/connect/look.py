@@ -11,7 +11,7 @@ import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 from isthmus.clients import kinds, kube, releases
-from isthmus.engine import steps
+from isthmus.engine import issued, steps
 from isthmus.engine import world as worlds
 from isthmus.mesh import settings
 from isthmus.mesh.trust import leaves
@@ -64,7 +64,9 @@ async def _look(server: kube.Cluster, *, needs_nodes: bool) -> facts.Facts:
         server.get(kinds.DAEMON_SET, system.NAME, system.NAMESPACE),
         server.get(kinds.SECRET, IPSEC, system.NAMESPACE),
     )
-    (listed, service, secrets, history, agents, ipsec), dns = await asyncio.gather(asked, _dns(server))
+    (listed, service, secrets, history, agents, ipsec), dns, managed = await asyncio.gather(
+        asked, _dns(server), issued.standing(server, system.NAMESPACE)
+    )
     newest = history[-1] if history and history[-1].status != "uninstalled" else None
     return facts.Facts(
         cluster=server.name,
@@ -72,6 +74,7 @@ async def _look(server: kube.Cluster, *, needs_nodes: bool) -> facts.Facts:
         nodes=listed,
         service=service,
         secrets=secrets,
+        managed=managed,
         release=newest,
         is_ours=is_ours(history),
         has_agents=agents is not None,

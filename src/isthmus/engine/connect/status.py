@@ -95,7 +95,7 @@ async def _with_istio(
     name = found.cluster if found.cluster in known.by_name else seen.cluster
     said = await _told(world, name) if seen.deployment is not None else istiod.Told()
     is_member = any(each.name == name for each in istio.members(known))
-    wanted = intermediate.name(known.name, name) if is_member else ""
+    wanted = intermediate.name(known.name, name) if is_member and istio.names_authorities(known) else ""
     own = intermediate.judge(wanted, seen.cacerts, roots=roots, now=world.clock.now())
     return dataclasses.replace(
         found,

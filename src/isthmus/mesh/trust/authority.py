@@ -1,5 +1,6 @@
 """An authority of the mesh, whose key lies in no cluster, and the certificates that it issues.
 
+Whoever holds a key asks with a request, and the authority answers requests: neither needs the other's key.
 The same random bytes and time give the same certificate. Where the key is kept is not known here.
 """
 
@@ -19,6 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from isthmus.model import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from isthmus.mesh.trust.leaves import Leaf
 
 Random = Callable[[int], bytes]
@@ -33,6 +36,8 @@ LEAF_LIFE: Final = dt.timedelta(days=365)
 SKEW: Final = dt.timedelta(hours=1)
 """Clocks of nodes differ: a certificate is good from an hour before it was made."""
 
+PURPOSES: Final = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+"""What certificates are for, here."""
 _ENDLESS: Final = 1 << 16
 """Levels below an authority that states no limit."""
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -67,12 +72,12 @@ class Authority:
     @property
     def key_pem(self) -> bytes:
         """The private key."""
-        return _key_pem(self.key)
+        return key_pem(self.key)
 
 
 def create(name: str, *, random: Random, now: dt.datetime, below: int = 0) -> Authority:
     """Return a new self-signed authority, with so many levels of authorities `below` it."""
-    key = _new_key(random)
+    key = new_key(random)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = _builder(subject, subject, key.public_key(), random=random, now=now, life=AUTHORITY_LIFE)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=below), critical=True)
@@ -85,40 +90,92 @@ def delegate(authority: Authority, name: str, *, random: Random, now: dt.datetim
 
     It ends with the authority at the latest.
     """
-    key = _new_key(random)
-    life = min(SUBORDINATE_LIFE, authority.certificate.not_valid_after_utc - now)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = _builder(
-        subject, authority.certificate.subject, key.public_key(), random=random, now=now, life=life
-    )
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    builder = builder.add_extension(_usage(signs=True), critical=True)
-    return _signed(authority, builder.add_extension(_identifier(authority.certificate), critical=False), key)
+    key = new_key(random)
+    request = ask(key, name, signs=True)
+    return Issued(certify(authority, request, random=random, now=now, signs=True), key_pem(key))
 
 
 def issue(authority: Authority, leaf: Leaf, *, random: Random, now: dt.datetime) -> Issued:
-    """Return a certificate for what a leaf names, with a key of its own.
+    """Return a certificate for what a leaf names, with a key of its own, which the authority does not see.
 
     It ends with the authority at the latest.
     """
-    key = _new_key(random)
-    end = authority.certificate.not_valid_after_utc
-    life = min(LEAF_LIFE, end - now)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, leaf.common_name)])
-    builder = _builder(
-        subject, authority.certificate.subject, key.public_key(), random=random, now=now, life=life
-    )
-    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(_usage(signs=False), critical=True)
-    purposes = [ExtendedKeyUsageOID.SERVER_AUTH] if leaf.server else []
-    purposes += [ExtendedKeyUsageOID.CLIENT_AUTH] if leaf.client else []
-    builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
-    builder = builder.add_extension(_identifier(authority.certificate), critical=False)
+    key = new_key(random)
+    return Issued(certify(authority, ask_for(key, leaf), random=random, now=now), key_pem(key))
+
+
+def ask_for(key: PrivateKey, leaf: Leaf) -> bytes:
+    """Return the request (PKCS #10, PEM) for a leaf's certificate."""
+    wanted = [each for each, is_wanted in zip(PURPOSES, (leaf.server, leaf.client), strict=True) if is_wanted]
+    more: list[x509.ExtensionType] = [x509.ExtendedKeyUsage(wanted)]
     if leaf.dns or leaf.addresses:
-        hosts: list[x509.GeneralName] = [x509.DNSName(name) for name in leaf.dns]
-        hosts += [x509.IPAddress(ipaddress.ip_address(text)) for text in leaf.addresses]
-        builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-    return _signed(authority, builder, key)
+        names: list[x509.GeneralName] = [x509.DNSName(name) for name in leaf.dns]
+        names += [x509.IPAddress(ipaddress.ip_address(text)) for text in leaf.addresses]
+        more.append(x509.SubjectAlternativeName(names))
+    return ask(key, leaf.common_name, *more)
+
+
+def ask(key: PrivateKey, name: str, *more: x509.ExtensionType, signs: bool = False) -> bytes:
+    """Return a request (PKCS #10, PEM) made out to a name; with `signs` for an authority of workloads."""
+    builder = x509.CertificateSigningRequestBuilder(
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    )
+    builder = builder.add_extension(_constraints(signs=signs), critical=True)
+    builder = builder.add_extension(_usage(signs=signs), critical=True)
+    for each in more:
+        builder = builder.add_extension(each, critical=False)
+    signed = builder.sign(key, hashes.SHA256(), ecdsa_deterministic=_deterministic(key))
+    return signed.public_bytes(serialization.Encoding.PEM)
+
+
+def certify(
+    authority: Authority, request: bytes, *, random: Random, now: dt.datetime, signs: bool = False
+) -> bytes:
+    """Return the certificate (PEM) that a request asks for; ValueError for a request that is none.
+
+    Of the request it takes name, key, hosts, and whether it is for servers and clients, and nothing else.
+    Whether it may sign others is for the caller to say. It ends with the authority at the latest.
+    """
+    asked = x509.load_pem_x509_csr(request)
+    public = asked.public_key()
+    if not isinstance(public, ec.EllipticCurvePublicKey | rsa.RSAPublicKey) or not asked.is_signature_valid:
+        raise ValueError("the request is not signed by its key, or that is neither ECDSA nor RSA")
+    life = min(SUBORDINATE_LIFE if signs else LEAF_LIFE, authority.certificate.not_valid_after_utc - now)
+    builder = _builder(
+        asked.subject, authority.certificate.subject, public, random=random, now=now, life=life
+    )
+    builder = builder.add_extension(_constraints(signs=signs), critical=True)
+    builder = builder.add_extension(_usage(signs=signs), critical=True)
+    for each in () if signs else _granted(asked):
+        builder = builder.add_extension(each, critical=False)
+    builder = builder.add_extension(_identifier(authority.certificate), critical=False)
+    signed = builder.sign(authority.key, hashes.SHA256(), ecdsa_deterministic=_deterministic(authority.key))
+    return signed.public_bytes(serialization.Encoding.PEM)
+
+
+def purposes(asked: x509.CertificateSigningRequest) -> tuple[x509.ObjectIdentifier, ...]:
+    """Return of servers and clients those that a request is for."""
+    try:
+        found = asked.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(each for each in PURPOSES if each in found)
+
+
+def hosts(asked: x509.CertificateSigningRequest) -> tuple[x509.GeneralName, ...]:
+    """Return the DNS names and addresses that a request asks for; names of other kinds are not taken."""
+    try:
+        found = asked.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(each for each in found if isinstance(each, x509.DNSName | x509.IPAddress))
+
+
+def _granted(asked: x509.CertificateSigningRequest) -> Iterator[x509.ExtensionType]:
+    if found := purposes(asked):
+        yield x509.ExtendedKeyUsage(found)
+    if names := hosts(asked):
+        yield x509.SubjectAlternativeName(names)
 
 
 def load(certificate: bytes, key: bytes, *, where: str, now: dt.datetime, below: int = 0) -> Authority:
@@ -145,6 +202,17 @@ def load(certificate: bytes, key: bytes, *, where: str, now: dt.datetime, below:
         )
     assert isinstance(secret, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
     return Authority(found, secret)
+
+
+def load_key(text: bytes) -> PrivateKey:
+    """Return a private key from PEM; ValueError where it is none that signs here."""
+    try:
+        found = serialization.load_pem_private_key(text, None)
+    except TypeError:
+        raise ValueError("it has a passphrase") from None
+    if isinstance(found, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        return found
+    raise ValueError("it is neither ECDSA nor RSA")
 
 
 def key_id(certificate: x509.Certificate) -> str:
@@ -179,12 +247,12 @@ def _unfit(certificate: x509.Certificate, key: object, now: dt.datetime, below: 
     return ""
 
 
-def _signed(
-    authority: Authority, builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey
-) -> Issued:
-    deterministic = True if isinstance(authority.key, ec.EllipticCurvePrivateKey) else None
-    signed = builder.sign(authority.key, hashes.SHA256(), ecdsa_deterministic=deterministic)
-    return Issued(signed.public_bytes(serialization.Encoding.PEM), _key_pem(key))
+def _deterministic(key: PrivateKey) -> bool | None:
+    return True if isinstance(key, ec.EllipticCurvePrivateKey) else None
+
+
+def _constraints(*, signs: bool) -> x509.BasicConstraints:
+    return x509.BasicConstraints(ca=signs, path_length=0 if signs else None)
 
 
 def _public(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey:
@@ -197,13 +265,15 @@ def _spki(public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> bytes:
     return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def _new_key(random: Random) -> ec.EllipticCurvePrivateKey:
+def new_key(random: Random) -> ec.EllipticCurvePrivateKey:
+    """Return a new private key on P-256."""
     # FIPS 186-5 A.2.1: 64 bits beyond the order make the bias of the remainder negligible.
     number = int.from_bytes(random(40), "big") % (_ORDER - 1) + 1
     return ec.derive_private_key(number, ec.SECP256R1())
 
 
-def _key_pem(key: PrivateKey) -> bytes:
+def key_pem(key: PrivateKey) -> bytes:
+    """Return a private key as it is kept: PKCS #8, without a passphrase."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -212,7 +282,7 @@ def _key_pem(key: PrivateKey) -> bytes:
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
-    public: ec.EllipticCurvePublicKey,
+    public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
     *,
     random: Random,
     now: dt.datetime,

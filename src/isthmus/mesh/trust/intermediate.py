@@ -11,7 +11,7 @@ import binascii
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from isthmus.mesh.trust import authority as authorities
@@ -27,8 +27,10 @@ Json = dict[str, Any]
 SECRET: Final = "cacerts"  # noqa: S105 - its name
 NAMESPACE: Final = "istio-system"
 CERTIFICATE, KEY, ROOT, CHAIN = "ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"
+TLS, TLS_KEY, TLS_ROOT = "tls.crt", "tls.key", "ca.crt"
+"""The fields by which istiod knows a Secret of type kubernetes.io/tls (pilot/pkg/bootstrap/istio_ca.go)."""
 OTHER_ROOTS: Final = "its root-cert.pem names other roots"
-PURPOSES: Final = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+PEM: Final = serialization.Encoding.PEM
 
 
 def name(fleet: str, cluster: str) -> str:
@@ -54,33 +56,57 @@ def settle(
     if found.is_good:
         return secrets.Trust(certificates=(found,))
     issued = _kept(found, secret) or authorities.delegate(root, wanted, random=random, now=now)
-    fresh = body(issued, roots)
-    before: tuple[Json, ...] = ()
-    if secret is not None:
-        before = (secrets.bare(secret),)
-        fresh["type"] = before[0]["type"]  # which cannot change
-    return secrets.Trust(certificates=(found,), objects=(fresh,), before=before)
+    return written(found, secret, issued, roots)
+
+
+def written(
+    found: judges.Certificate,
+    secret: Json | None,
+    issued: authorities.Issued,
+    roots: Sequence[x509.Certificate],
+    between: Sequence[x509.Certificate] = (),
+) -> secrets.Trust:
+    """Return what is written in the place of what was `found`; the form of the Secret stays as it is."""
+    fresh = body(issued, roots, between, is_tls=is_tls(secret))
+    if secret is None:
+        return secrets.Trust(certificates=(found,), objects=(fresh,))
+    before = secrets.bare(secret)
+    fresh["type"] = before["type"]  # which cannot change
+    return secrets.Trust(certificates=(found,), objects=(fresh,), before=(before,))
 
 
 def _kept(found: judges.Certificate, secret: Json | None) -> authorities.Issued | None:
     """Return the authority that stands there, where only the roots beside it are to change."""
     if secret is None or found.is_ending or found.problems != (OTHER_ROOTS,):
         return None
+    if is_tls(secret):
+        return authorities.Issued(_field(secret, TLS), _field(secret, TLS_KEY))
     return authorities.Issued(_field(secret, CERTIFICATE), _field(secret, KEY))
 
 
-def body(issued: authorities.Issued, roots: Sequence[x509.Certificate]) -> Json:
+def is_tls(secret: Mapping[str, Any] | None) -> bool:
+    """Say whether a Secret has the fields of type kubernetes.io/tls, which istiod takes before its own."""
+    return TLS in ((secret or {}).get("data") or {})
+
+
+def body(
+    issued: authorities.Issued,
+    roots: Sequence[x509.Certificate],
+    between: Sequence[x509.Certificate] = (),
+    *,
+    is_tls: bool = False,
+) -> Json:
     """Return the Secret as istiod mounts it; the root that signed comes first.
 
-    A proxy that gets roots from istiod asks for a new certificate when their text changes (Istio
-    security/pkg/nodeagent/cache/secretcache.go, UpdateConfigTrustBundle), so their order matters.
+    `between` are further authorities between this one and a root. A proxy that gets roots from istiod asks
+    for a new certificate when their text changes (Istio security/pkg/nodeagent/cache/secretcache.go,
+    UpdateConfigTrustBundle), so their order matters.
     """
-    texts = {
-        CERTIFICATE: issued.certificate,
-        KEY: issued.key,
-        ROOT: b"".join(root.public_bytes(serialization.Encoding.PEM) for root in roots),
-        CHAIN: issued.certificate,
-    }
+    chain, trusted = issued.certificate + _pem(between), _pem(roots)
+    if is_tls:
+        texts = {TLS: chain, TLS_KEY: issued.key, TLS_ROOT: trusted}
+    else:
+        texts = {CERTIFICATE: issued.certificate, KEY: issued.key, ROOT: trusted, CHAIN: chain}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -88,6 +114,10 @@ def body(issued: authorities.Issued, roots: Sequence[x509.Certificate]) -> Json:
         "metadata": {"name": SECRET, "namespace": NAMESPACE, "labels": {secrets.MANAGED: "isthmus"}},
         "data": {field: base64.b64encode(text).decode() for field, text in texts.items()},
     }
+
+
+def _pem(certificates: Sequence[x509.Certificate]) -> bytes:
+    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
 
 
 def judge(
@@ -101,16 +131,17 @@ def judge(
     """Return what stands in the Secret; `roots` are those that the mesh trusts.
 
     With `signer` it has to be signed by that one, else by any of them. Without roots it is held to those
-    beside it.
+    beside it. Where nothing is `wanted` somebody else names it, and may let it have authorities below.
     """
     if secret is None:
         return judges.Certificate(secret=SECRET, problems=(judges.ABSENT,))
     try:
-        found, problems, beside = _read(secret)
+        found, problems, beside, between = _read(secret)
     except (KeyError, ValueError, TypeError, binascii.Error):
         return judges.Certificate(secret=SECRET, problems=("it holds no authority that can be read",))
     trusted = list(roots) or beside
-    if not any(judges.is_signed_by(found, each) for each in ([signer] if signer is not None else trusted)):
+    path = judges.lineage(found, between, [signer] if signer is not None else trusted)
+    if not path:
         problems.append(f"it was signed by another root ({judges.signer_of(found)[:16] or 'unknown'})")
     if {authorities.key_id(each) for each in beside} != {authorities.key_id(each) for each in trusted}:
         problems.append(OTHER_ROOTS)
@@ -119,34 +150,47 @@ def judge(
     return judges.Certificate(
         secret=SECRET,
         common_name=judges.common_name(found),
-        authority=judges.signer_of(found),
+        authority=judges.signer_of((path or (found,))[-1]),
         trusts=tuple(authorities.key_id(each) for each in beside),
         ends=found.not_valid_after_utc,
-        problems=(*problems, *_able(found), *judges.timed(found, now)),
+        problems=(*problems, *_able(found, is_ours=bool(wanted)), *judges.timed(found, now)),
         is_ending=found.not_valid_after_utc - now < judges.RENEW,
         is_ours=secrets.is_ours(secret),
     )
 
 
-def _read(secret: Mapping[str, Any]) -> tuple[x509.Certificate, list[str], list[x509.Certificate]]:
-    found = x509.load_pem_x509_certificate(_field(secret, CERTIFICATE))
-    key = serialization.load_pem_private_key(_field(secret, KEY), None)
-    beside = x509.load_pem_x509_certificates(_field(secret, ROOT))
-    chain = x509.load_pem_x509_certificates(_field(secret, CHAIN))
-    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+def _read(
+    secret: Mapping[str, Any],
+) -> tuple[x509.Certificate, list[str], list[x509.Certificate], list[x509.Certificate]]:
+    """Return authority, problems, roots and those between, from either form that istiod takes."""
+    if is_tls(secret):
+        found, *between = x509.load_pem_x509_certificates(_field(secret, TLS))
+        beside, key = x509.load_pem_x509_certificates(_field(secret, TLS_ROOT)), _field(secret, TLS_KEY)
+        chain = [found, *between]
+    else:
+        found = x509.load_pem_x509_certificate(_field(secret, CERTIFICATE))
+        key = _field(secret, KEY)
+        beside = x509.load_pem_x509_certificates(_field(secret, ROOT))
+        chain = x509.load_pem_x509_certificates(_field(secret, CHAIN))
     problems = []
-    if key.public_key().public_bytes(*form) != found.public_key().public_bytes(*form):
+    if not judges.is_key_of(key, found):
         problems.append("its key is not that of the certificate")
     if not chain or chain[0] != found:
         problems.append("its cert-chain.pem does not begin with the authority itself")
-    return found, problems, beside
+    return found, problems, beside, chain[1:]
 
 
-def _able(found: x509.Certificate) -> list[str]:
+def _able(found: x509.Certificate, *, is_ours: bool) -> list[str]:
     """Return why it could not sign for workloads: basic constraints, key usage, purposes of what it signs."""
     problems = []
-    if authorities.depth(found) != 0:
+    if authorities.depth(found) < 0 or (is_ours and authorities.depth(found)):
         problems.append("it may sign nothing, or authorities too (basicConstraints is not CA with pathlen 0)")
+    return [*problems, *purposed(found)]
+
+
+def purposed(found: x509.Certificate) -> list[str]:
+    """Return why what an authority signs would not do for workloads: key usage and purposes."""
+    problems = []
     try:
         usage = found.extensions.get_extension_for_class(x509.KeyUsage).value
         if not usage.key_cert_sign:
@@ -158,7 +202,10 @@ def _able(found: x509.Certificate) -> list[str]:
     except x509.ExtensionNotFound:
         return problems
     # A verifier takes a purpose of a leaf only where every authority above has it too (Go crypto/x509).
-    if ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in purposes and not set(PURPOSES) <= purposes:
+    if (
+        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in purposes
+        and not set(authorities.PURPOSES) <= purposes
+    ):
         problems.append("it may not sign for both servers and clients (extendedKeyUsage)")
     return problems
 
@@ -167,11 +214,22 @@ def _field(secret: Mapping[str, Any], field: str) -> bytes:
     return base64.b64decode(dict(secret.get("data") or {})[field], validate=True)
 
 
+def mark_of(secret: Mapping[str, Any] | None) -> str:
+    """Return what a Secret holds, as `mark` does; a certificate of the same key is another one here."""
+    try:
+        found, _, beside, _ = _read(secret or {})
+    except (KeyError, ValueError, TypeError, binascii.Error):
+        return ""
+    trusts = "+".join(authorities.key_id(each)[:16] for each in beside)
+    return f"{trusts}.{found.fingerprint(hashes.SHA256()).hex()[:16]}"
+
+
 def mark(trust: secrets.Trust, secret: Mapping[str, Any] | None, roots: Sequence[x509.Certificate]) -> str:
     """Return which roots and authority istiod will have: read at its start, so others restart it."""
     will = trust.objects[0] if trust.objects else secret
     own = ""
     if will is not None:
-        own = authorities.key_id(x509.load_pem_x509_certificate(_field(will, CERTIFICATE)))
+        field = TLS if is_tls(will) else CERTIFICATE
+        own = authorities.key_id(x509.load_pem_x509_certificate(_field(will, field)))
     trusts = "+".join(authorities.key_id(each)[:16] for each in roots)
     return f"{trusts}.{own[:16]}"

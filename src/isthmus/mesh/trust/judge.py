@@ -38,7 +38,7 @@ class Certificate:
     secret: str
     common_name: str = ""
     authority: str = ""
-    """The key id of who signed it."""
+    """The key id of who signed it, or the highest of those between it and a root."""
     trusts: tuple[str, ...] = ()
     """Key ids of the authorities beside it."""
     ends: dt.datetime | None = None
@@ -49,9 +49,14 @@ class Certificate:
     """Whether it stands in a Secret of ours."""
 
     @property
+    def is_sound(self) -> bool:
+        """Say whether it does, though it may end soon."""
+        return not self.problems
+
+    @property
     def is_good(self) -> bool:
         """Say whether it is kept as it is."""
-        return not self.problems and not self.is_ending
+        return self.is_sound and not self.is_ending
 
     def to_json(self, now: dt.datetime) -> dict[str, Any]:
         """Return the public form."""
@@ -83,22 +88,21 @@ def judge(
     if secret is None:
         return Certificate(secret=leaf.secret, problems=(ABSENT,))
     try:
-        found, key_matches, beside = _read(secret)
+        found, key_matches, beside, between = _read(secret)
     except (KeyError, ValueError, TypeError, binascii.Error):
         return Certificate(secret=leaf.secret, problems=("it holds no certificate that can be read",))
     trusted = list(roots) or beside
     problems = [
         *([] if key_matches else ["its key is not that of the certificate"]),
-        *_signed(found, trusted, signer),
+        *_signed(found, between, trusted, signer),
         *_trusting(beside, trusted),
-        *_named(found, leaf),
-        *_purposed(found, leaf),
+        *fitting(found, leaf),
         *timed(found, now),
     ]
     return Certificate(
         secret=leaf.secret,
         common_name=common_name(found),
-        authority=signer_of(found),
+        authority=signer_of((lineage(found, between, trusted) or (found,))[-1]),
         trusts=tuple(authorities.key_id(one) for one in beside),
         ends=found.not_valid_after_utc,
         problems=tuple(problems),
@@ -106,14 +110,20 @@ def judge(
     )
 
 
-def _read(secret: Mapping[str, Any]) -> tuple[x509.Certificate, bool, list[x509.Certificate]]:
+def _read(
+    secret: Mapping[str, Any],
+) -> tuple[x509.Certificate, bool, list[x509.Certificate], list[x509.Certificate]]:
     data = secret.get("data") or {}
-    found = x509.load_pem_x509_certificate(_bytes(data, "tls.crt"))
-    key = serialization.load_pem_private_key(_bytes(data, "tls.key"), None)
+    found, *between = x509.load_pem_x509_certificates(_bytes(data, "tls.crt"))
     beside = x509.load_pem_x509_certificates(_bytes(data, "ca.crt"))
+    return found, is_key_of(_bytes(data, "tls.key"), found), beside, between
+
+
+def is_key_of(key: bytes, found: x509.Certificate) -> bool:
+    """Say whether a private key is that of a certificate; ValueError or TypeError for what is no key."""
     form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    matches = key.public_key().public_bytes(*form) == found.public_key().public_bytes(*form)
-    return found, matches, beside
+    secret = serialization.load_pem_private_key(key, None)
+    return secret.public_key().public_bytes(*form) == found.public_key().public_bytes(*form)
 
 
 def _bytes(data: Mapping[str, str], field: str) -> bytes:
@@ -121,11 +131,27 @@ def _bytes(data: Mapping[str, str], field: str) -> bytes:
 
 
 def _signed(
-    found: x509.Certificate, roots: Sequence[x509.Certificate], signer: x509.Certificate | None
+    found: x509.Certificate,
+    between: Sequence[x509.Certificate],
+    roots: Sequence[x509.Certificate],
+    signer: x509.Certificate | None,
 ) -> list[str]:
-    if any(is_signed_by(found, root) for root in ([signer] if signer is not None else roots)):
+    if lineage(found, between, [signer] if signer is not None else roots):
         return []
     return [f"it was signed by another authority ({signer_of(found)[:16] or 'unknown'})"]
+
+
+def lineage(
+    found: x509.Certificate, between: Sequence[x509.Certificate], roots: Sequence[x509.Certificate]
+) -> tuple[x509.Certificate, ...]:
+    """Return a certificate and those `between` it and a root; empty where no way leads there."""
+    path = [found]
+    while not any(is_signed_by(path[-1], root) for root in roots):
+        above = next((each for each in between if each not in path and is_signed_by(path[-1], each)), None)
+        if above is None:
+            return ()
+        path.append(above)
+    return tuple(path)
 
 
 def is_signed_by(found: x509.Certificate, root: x509.Certificate) -> bool:
@@ -152,6 +178,11 @@ def _named(found: x509.Certificate, leaf: Leaf) -> list[str]:
     if missing:
         problems.append(f"it does not name {', '.join(sorted(missing))}")
     return problems
+
+
+def fitting(found: x509.Certificate, leaf: Leaf) -> list[str]:
+    """Return where a certificate is not what a leaf asks for: names and purposes."""
+    return [*_named(found, leaf), *_purposed(found, leaf)]
 
 
 def _hosts(found: x509.Certificate) -> tuple[set[str], set[str]]:
@@ -193,7 +224,7 @@ def signer_of(found: x509.Certificate) -> str:
     return identifier.key_identifier.hex() if identifier.key_identifier else ""
 
 
-def common_name(found: x509.Certificate) -> str:
-    """Return whom a certificate is made out to; empty where it names nobody."""
+def common_name(found: x509.Certificate | x509.CertificateSigningRequest) -> str:
+    """Return whom a certificate or a request is made out to; empty where it names nobody."""
     names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[0].value) if names else ""

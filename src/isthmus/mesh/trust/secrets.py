@@ -17,7 +17,7 @@ from isthmus.mesh.trust import leaves
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cryptography import x509
 
@@ -56,21 +56,40 @@ def settle(
     is to trust, while one takes the place of another.
     """
     roots = [signer.certificate, *also]
-    seen, objects, before = [], [], []
+    seen, objects, before = [], list[Json](), list[Json]()
     for leaf in wanted:
         secret = live.get(leaf.secret)
         found = judges.judge(leaf, secret, roots=roots, now=now, signer=signer.certificate)
         seen.append(dataclasses.replace(found, is_ours=is_ours(secret)))
         if found.is_good:
             continue
-        kept = _kept(found, secret)
-        fresh = body(leaf, kept or authorities.issue(signer, leaf, random=random, now=now), roots)
-        if secret is not None:
-            before.append(bare(secret))
-            fresh["type"] = before[-1]["type"]  # which cannot change
-        fresh["metadata"]["labels"].update(labels or {})
-        objects.append(fresh)
+        issued = _kept(found, secret) or authorities.issue(signer, leaf, random=random, now=now)
+        one = written(found, secret, body(leaf, issued, roots), labels)
+        objects += one.objects
+        before += one.before
     return Trust(certificates=tuple(seen), objects=tuple(objects), before=tuple(before))
+
+
+def joined(found: Iterable[Trust]) -> Trust:
+    """Return all of a cluster as one."""
+    made = tuple(found)
+    return Trust(
+        certificates=tuple(one for each in made for one in each.certificates),
+        objects=tuple(one for each in made for one in each.objects),
+        before=tuple(one for each in made for one in each.before),
+    )
+
+
+def written(
+    found: judges.Certificate, secret: Json | None, fresh: Json, labels: Mapping[str, str] | None = None
+) -> Trust:
+    """Return what is written in the place of what was `found`, `labels` beside ours."""
+    fresh["metadata"]["labels"].update(labels or {})
+    if secret is None:
+        return Trust(certificates=(found,), objects=(fresh,))
+    before = bare(secret)
+    fresh["type"] = before["type"]  # which cannot change
+    return Trust(certificates=(found,), objects=(fresh,), before=(before,))
 
 
 def _kept(found: judges.Certificate, secret: Json | None) -> authorities.Issued | None:

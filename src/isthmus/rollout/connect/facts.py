@@ -29,6 +29,8 @@ class Facts:
     nodes: tuple[tuple[str, ...], ...] = ()
     service: Json | None = None
     secrets: Mapping[str, Json] = dataclasses.field(default_factory=dict, repr=False)
+    managed: Mapping[str, Json] | None = None
+    """What asks cert-manager for certificates in kube-system, by name; None where it is not there."""
     release: release.Release | None = None
     is_ours: bool = False
     """Whether an operation of ours wrote the release."""

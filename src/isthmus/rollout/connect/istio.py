@@ -60,6 +60,8 @@ class Facts:
     """The releases that an operation of ours wrote."""
     deployment: Json | None = None
     cacerts: Json | None = dataclasses.field(default=None, repr=False)
+    managed: Mapping[str, Json] | None = None
+    """What asks cert-manager for certificates in istio-system, by name; None where it is not there."""
     has_own_root: bool = False
     """Whether istiod made a root of its own, with its key in the cluster."""
     remotes: Mapping[str, Json] = dataclasses.field(default_factory=dict, repr=False)
@@ -80,6 +82,12 @@ class Facts:
 def members(known: fleet.Fleet) -> tuple[fleet.Cluster, ...]:
     """Return the clusters that have Istio."""
     return tuple(each for each in known.clusters if settings.istio(known, each) is not None)
+
+
+def names_authorities(known: fleet.Fleet) -> bool:
+    """Say whether authorities of clusters have names of ours: somebody else gives other ones."""
+    stated = known.spec.trust.istio if known.spec.trust else None
+    return stated is None or stated.path is not None
 
 
 def releases_of(known: fleet.Fleet) -> tuple[str, ...]:
