@@ -219,8 +219,33 @@ async def _draft(
     )
     plan = made.draft.plan
     said = found.findings if not plan.is_empty else ()
+    said = (*said, *await _strong(world, plan))
     told = dataclasses.replace(plan, findings=(*plan.findings, *said))
     return dataclasses.replace(made, draft=dataclasses.replace(made.draft, plan=told))
+
+
+async def _strong(world: worlds.World, plan: plans.Plan) -> tuple[finding.Finding, ...]:
+    """Return that an operation runs with all rights of whoever starts it, where it need not."""
+    from isthmus.engine import account
+    from isthmus.engine import world as worlds
+
+    names = tuple(step.cluster for step in plan.steps if not step.is_kept)
+    used = await worlds.each(names, lambda name: account.is_used(world.cluster(name)))
+    strong = [name for name, each in used.items() if each is False]
+    if not strong:
+        return ()
+    return (
+        finding.Finding(
+            code="own-rights",
+            severity=finding.Severity.INFO,
+            kind="Fleet",
+            message=f"this runs in {', '.join(strong[:3])}"
+            + (f" and {len(strong) - 3} more" if len(strong) > 3 else "")
+            + " with your own rights and a cluster-admin account, not with those that it needs",
+            remedy="isthmus account up makes an account with few rights; isthmus account kubeconfig FILE "
+            "lets you work as it",
+        ),
+    )
 
 
 def _about(known: fleets.Fleet, folder: Path) -> places.Place:

@@ -240,7 +240,7 @@ async def start(
         await operations.refuse_owned(world, draft.plan.voters, draft.plan.namespace, draft.plan.app)
         typer.echo("nothing to do: every cluster is as this plan wants it", err=True)
         return None
-    _confirm(yes=ways.yes)
+    confirm(yes=ways.yes)
     if first is not None:
         first()
     with progress.shown(ways.form, draft.plan) as view:
@@ -257,7 +257,8 @@ async def _say_who_runs(place: places.Place, ways: Ways) -> None:
         typer.echo(f"asked {view.holder} to go back; waiting up to {ways.wait:.0f}s for it", err=True)
 
 
-def _confirm(*, yes: bool) -> None:
+def confirm(*, yes: bool) -> None:
+    """Ask, unless that was answered beforehand; InputError where nobody is there."""
     if yes:
         return
     if not sys.stdin.isatty():

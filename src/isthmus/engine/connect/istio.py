@@ -161,6 +161,9 @@ async def down(
 
 async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bool) -> istio.Facts:
     home = readers.NAMESPACE
+    if await server.get(kinds.NAMESPACE, home) is None:
+        # Nothing can be in it, and who has no Role there is refused what there cannot be.
+        return await _bare(server, cluster)
     (cacerts, own_root, deployment), gateway, remotes, policies, rights, histories = await asyncio.gather(
         asyncio.gather(
             server.get(kinds.SECRET, intermediate.SECRET, home),
@@ -175,12 +178,8 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bo
     )
     found = dict(zip(istio.RELEASES, histories, strict=True))
     standing = {name: each[-1] for name, each in found.items() if each and each[-1].status != "uninstalled"}
-    host, port = system.api_server(cluster, looks.address(server.server))
-    entry = kubeconfig.for_token(server.config, "")["clusters"][0]["cluster"]
-    return istio.Facts(
-        cluster=server.name,
-        server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
-        authority=str(entry.get("certificate-authority-data") or ""),
+    return dataclasses.replace(
+        await _bare(server, cluster, policies),
         releases=standing,
         ours=frozenset(name for name in standing if looks.is_ours(found[name])),
         deployment=deployment,
@@ -188,8 +187,21 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bo
         has_own_root=own_root is not None,
         remotes={_remote(body): body for body in remotes},
         rights=rights,
-        policies=policies,
         **gateway,
+    )
+
+
+async def _bare(
+    server: kube.Cluster, cluster: fleet.Cluster, policies: tuple[Json, ...] | None = None
+) -> istio.Facts:
+    """Return what is known of a cluster whatever is in istio-system."""
+    host, port = system.api_server(cluster, looks.address(server.server))
+    entry = kubeconfig.for_token(server.config, "")["clusters"][0]["cluster"]
+    return istio.Facts(
+        cluster=server.name,
+        server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+        authority=str(entry.get("certificate-authority-data") or ""),
+        policies=policies if policies is not None else await _policies(server),
     )
 
 
