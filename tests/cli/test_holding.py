@@ -1,4 +1,4 @@
-"""What the account of Isthmus is given: nothing wide, nothing of other verbs, nothing that makes it stronger."""
+"""What the account of Isthmus is given: nothing wide, nothing of other verbs, nothing to grow by."""
 
 from __future__ import annotations
 

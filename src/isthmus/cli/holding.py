@@ -1,4 +1,4 @@
-"""What the account of Isthmus holds in one cluster, as objects: a ServiceAccount with the rights of some verbs.
+"""What the account of Isthmus holds in one cluster: a ServiceAccount with the rights of some verbs, as data.
 
 Pure: the tables are in `rights` and `rights_connect`; writing them is `engine/account`.
 """

@@ -24,7 +24,7 @@ from isthmus.rollout.connect import names
 
 WRITE = ("get", "create", "patch", "delete")
 """What server-side apply and an uninstall take."""
-WAIT = READ
+WIDER = ("escalate", "bind")
 SEEN = CONNECTING | {"connect pause", "connect skip"}
 ROLES = (
     *("cilium", "cilium-operator", "clustermesh-apiserver"),
@@ -65,8 +65,10 @@ def _right(
     )
 
 
-def _charted(scope: Scope, roles: tuple[str, ...], more: str = "") -> tuple[Right, ...]:
-    """Return what a namespace needs that charts are written to."""
+def _charted(
+    scope: Scope, roles: tuple[str, ...], more: str = "", *, wider: tuple[str, ...] = (), why: str = NAMED
+) -> tuple[Right, ...]:
+    """Return what a namespace needs that charts are written to; `wider` where their Roles give more."""
     return (
         _right(scope, "", "secrets", KEEP, "Helm's records, certificates and tokens of ours"),
         _right(scope, "", "configmaps serviceaccounts services", WRITE, "what the charts hold"),
@@ -74,7 +76,7 @@ def _charted(scope: Scope, roles: tuple[str, ...], more: str = "") -> tuple[Righ
             scope,
             "",
             "configmaps serviceaccounts services pods events persistentvolumeclaims",
-            WAIT,
+            READ,
             "to compare, to wait for pods, and to say what holds them up",
         ),
         _right(scope, "", "pods", ("delete",), "to remove never-Ready pods of an abandoned revision"),
@@ -84,10 +86,10 @@ def _charted(scope: Scope, roles: tuple[str, ...], more: str = "") -> tuple[Righ
             scope,
             "apps",
             "deployments daemonsets statefulsets replicasets controllerrevisions",
-            WAIT,
+            READ,
             "to see which revision is running, and whether it is healthy",
         ),
-        _right(scope, RBAC, "roles", (*WRITE, "escalate", "bind"), ESCALATE, only=roles),
+        _right(scope, RBAC, "roles", (*WRITE, *wider), why, only=roles),
         _right(scope, RBAC, "rolebindings", WRITE, NAMED, only=roles),
     )
 
@@ -100,9 +102,9 @@ RIGHTS = (
         Scope.CLUSTER, "", "namespaces", ("patch",), "to label it with its network", only=("istio-system",)
     ),
     _right(Scope.CLUSTER, "", "nodes services", ("get", "list"), "to know where others reach the mesh"),
-    _right(Scope.CLUSTER, RBAC, "clusterroles", (*WRITE, "escalate", "bind"), ESCALATE, only=ROLES),
+    _right(Scope.CLUSTER, RBAC, "clusterroles", (*WRITE, *WIDER), ESCALATE, only=ROLES),
     _right(Scope.CLUSTER, RBAC, "clusterrolebindings", WRITE, NAMED, only=ROLES),
-    _right(Scope.CLUSTER, RBAC, "roles", (*WRITE, "escalate", "bind"), ESCALATE, only=SPACED),
+    _right(Scope.CLUSTER, RBAC, "roles", (*WRITE, *WIDER), ESCALATE, only=SPACED),
     _right(Scope.CLUSTER, RBAC, "rolebindings", WRITE, NAMED, only=SPACED),
     _right(
         Scope.CLUSTER,
@@ -139,7 +141,7 @@ RIGHTS = (
         by=ASKING,
     ),
     *_charted(Scope.KUBE, KUBE_ROLES, "daemonsets"),
-    *_charted(Scope.ISTIO, ISTIO_ROLES),
+    *_charted(Scope.ISTIO, ISTIO_ROLES, wider=WIDER, why=ESCALATE),
     _right(Scope.ISTIO, "autoscaling", "horizontalpodautoscalers", WRITE, "what the charts hold"),
     _right(Scope.ISTIO, "policy", "poddisruptionbudgets", WRITE, "what the charts hold"),
     _right(

@@ -95,8 +95,10 @@ async def up(
     told = {name: _named(made.source, name, one) for name, one in chosen.items()}
     beside = {name: _beside(one, told[name]) for name, one in trust.items()}
     draft = await drafts.up(world, app, known, folder=folder, only=only, beside=beside)
+    failed = {name: one.error for name, one in seen.items() if one.error and (only is None or name in only)}
     said = [
         *findings.of_fleet(known),
+        *findings.unread(failed, draft.plan.findings),
         *findings.plain(known),
         *itertools.chain.from_iterable(
             findings.of_cluster(known, known.cluster(name), one) for name, one in chosen.items()

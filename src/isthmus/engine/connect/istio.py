@@ -24,6 +24,7 @@ from isthmus.mesh.trust import intermediate, secrets
 from isthmus.model import datapath, errors, finding
 from isthmus.rollout import manifest
 from isthmus.rollout.connect import changes, closings, gateways, istio, system
+from isthmus.rollout.connect import findings as saying
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -114,11 +115,17 @@ async def up(
             found = changes.of(name, old.config if old else {}, app.values_for(name))
             values += [dataclasses.replace(each, path=f"{release}: {each.path}") for each in found]
     picked = {name: seen[name] for name in names}
+    failed = {
+        each.name: seen[each.name].error
+        for each in istio.members(known)
+        if each.name in chosen and seen[each.name].error
+    }
     return Drafted(
         drafts=tuple(made),
         values=tuple(values),
         findings=(
             *istio.findings(known),
+            *saying.unread(failed, (), "Istio"),
             *istio.adoption(picked, adopt=adopt),
             *_roots(picked, trust, root, adopt=adopt),
             *itertools.chain.from_iterable(_local(known, one) for one in picked.values()),

@@ -122,6 +122,24 @@ def adoption(seen: Mapping[str, asked.Facts], *, adopt: bool) -> Iterator[findin
             )
 
 
+def unread(
+    errors: Mapping[str, str], told: Sequence[finding.Finding], what: str = "network"
+) -> Iterator[finding.Finding]:
+    """Yield each cluster of which something could not be read, unless an error tells of it already.
+
+    To go on without would write it as if nothing were there.
+    """
+    known = {each.cluster for each in told if each.severity is finding.Severity.ERROR}
+    for name, why in errors.items():
+        if name not in known:
+            yield _error(
+                "cluster-not-read",
+                f"how its {what} stands cannot be read: {why}",
+                "`isthmus account up`, or the rights that `isthmus permissions connect` prints",
+                name,
+            )
+
+
 def waiting(
     known: fleet.Fleet, peers: Mapping[str, Mapping[str, cilium.Peer]], only: Sequence[str] | None
 ) -> Iterator[finding.Finding]:
