@@ -16,7 +16,7 @@ ALL = tuple(holding.VERBS)
 
 def app(name: str = "db", account: str | None = None) -> apps.App:
     """Return an App in namespace `data`."""
-    spec = apps.AppSpec.model_construct(service_account=account, clusters={})
+    spec = apps.AppSpec.model_construct(chart=apps.Chart(path="db"), service_account=account, clusters={})
     return apps.App.model_construct(metadata=document.Metadata(name=name, namespace="data"), spec=spec)
 
 

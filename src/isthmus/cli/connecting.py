@@ -135,6 +135,7 @@ async def status(
 ) -> dict[str, Any]:
     """Return how the network stands, in the public form."""
     from isthmus.cli import connection
+    from isthmus.engine.connect import outside as outsides
     from isthmus.engine.connect import services as asking
     from isthmus.engine.connect import status as statuses
     from isthmus.rollout.connect import services
@@ -164,9 +165,10 @@ async def status(
         ran = await statuses.operation(world, about.voters)
         said = statuses.findings(world, known, found)
         seen = [(each, await asking.look(world, each, chosen)) for each in apps]
+        out = await outsides.findings(world, known, apps, chosen)
     shown = {name: one for name, one in found.items() if name in chosen}
     told = [*lacking, *(each for each in said if each.cluster in shown)]
-    told += [each for one, at in seen for each in services.judge(one, at)]
+    told += [*out, *(each for one, at in seen for each in services.judge(one, at))]
     return {
         "fleet": None if contexts else known.name,
         "authority": None if authority is None else _authority(authority),
@@ -206,6 +208,7 @@ async def _draft(
     world: worlds.World, place: Place, found: keys.Keys, *, only: str | None, adopt: bool
 ) -> drafts.Connected:
     from isthmus.engine.connect import draft as drafts
+    from isthmus.engine.connect import outside as outsides
 
     made = await drafts.up(
         world,
@@ -219,7 +222,9 @@ async def _draft(
     )
     plan = made.draft.plan
     said = found.findings if not plan.is_empty else ()
-    said = (*said, *await _strong(world, plan))
+    chosen = place.about.pick(only) or place.about.clusters
+    apps = place.made.source.apps
+    said = (*said, *await _strong(world, plan), *await outsides.findings(world, place.fleet, apps, chosen))
     told = dataclasses.replace(plan, findings=(*plan.findings, *said))
     return dataclasses.replace(made, draft=dataclasses.replace(made.draft, plan=told))
 

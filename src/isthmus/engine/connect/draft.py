@@ -100,6 +100,7 @@ async def up(
         *findings.of_fleet(known),
         *findings.unread(failed, draft.plan.findings),
         *findings.plain(known),
+        *findings.plain_hosts(known),
         *itertools.chain.from_iterable(
             findings.of_cluster(known, known.cluster(name), one) for name, one in chosen.items()
         ),

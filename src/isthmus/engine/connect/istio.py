@@ -130,6 +130,7 @@ async def up(
             *_roots(picked, trust, root, adopt=adopt),
             *itertools.chain.from_iterable(_local(known, one) for one in picked.values()),
             *gateways.findings(known, picked, adopt=adopt),
+            *gateways.left(known, chosen, seen),
             *closings.findings(known, names, seen),
         ),
         closings=closings.of(known, names, seen, now=now, adopt=adopt),
