@@ -226,6 +226,7 @@ NEEDED = [
     ("kube-system", "serviceaccounts", "patch", "serviceaccounts"),
     ("kube-system", "daemonsets", "create", "daemonsets"),
     ("kube-system", "deployments", "patch", "deployments"),
+    ("kube-system", "roles", "bind", "cilium-config-agent"),
     ("kube-system", "rolebindings", "create", "rolebindings"),
 ]
 """Namespace, resource, verb, and what the refusal names."""

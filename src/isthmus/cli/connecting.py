@@ -83,14 +83,25 @@ def place_of(folder: Path, contexts: Sequence[str] | None) -> places.Place:
 
 
 async def diff(
-    place: Place, *, only: str | None, ca: Path | None, adopt: bool, form: output.Output
+    place: Place,
+    *,
+    only: str | None,
+    ca: Path | None,
+    adopt: bool,
+    form: output.Output,
+    save: Path | None = None,
 ) -> plans.Plan:
-    """Draft an `up`, show it, and leave on errors."""
-    from isthmus.cli import connection
+    """Draft an `up`, show it, leave on errors; pin its bundles and save the plan where asked."""
+    from isthmus.cli import connection, planfile
+    from isthmus.engine import draft as pinning
 
     found = keys.prepare(place, ca, form)
     async with connection.opened(place.about.voters, with_helm=True) as world:
         made = await _draft(world, place, found, only=only, adopt=adopt)
+        if save is not None and not finding.has_errors(made.draft.plan.findings):
+            found.keep()  # what is pinned is signed by it
+            await pinning.pin(world, made.draft)
+            planfile.write(save, made.draft.plan)
     show(made, form)
     running.leave_on_errors(made.draft.plan)
     return made.draft.plan

@@ -86,11 +86,11 @@ async def run(
 async def run_saved(saved: plan.Plan, ways: Ways) -> operation.Operation | None:
     """Run a saved plan from what it pinned, without the folder."""
     from isthmus.cli import connection
-    from isthmus.engine import draft as drafts
+    from isthmus.engine import saved as saving
 
     pairs = (*saved.voters, *((step.cluster, step.context) for step in saved.steps))
     async with connection.opened(pairs, with_helm=True) as world:
-        return await start(world, await drafts.saved(world, saved), ways)
+        return await start(world, await saving.read(world, saved), ways)
 
 
 async def take_over(place: places.Place, ways: Ways, *, abort: bool = False) -> operation.Operation:
