@@ -41,9 +41,9 @@ def permissions(
     account: Annotated[
         str, typer.Option("--account", help="The App's `serviceAccount`, if it names one.", metavar="NAME")
     ] = "",
-    istio: Annotated[
-        bool, typer.Option("--istio/--no-istio", help="Whether namespace istio-system is there.")
-    ] = True,
+    no_istio: Annotated[
+        bool, typer.Option("--no-istio", help="Leave Roles out that are for Istio: its namespace is absent.")
+    ] = False,
     form: Annotated[
         output.Output, typer.Option("--output", "-o", help="text is YAML with the reasons as comments.")
     ] = output.Output.TEXT,
@@ -70,7 +70,7 @@ def permissions(
         raise errors.InputError(
             f"no verb '{name}'", remedy=f"one of: {', '.join([*known, *NO_CLUSTER])}", where="permissions"
         )
-    documents = list(build(name, namespace=namespace, group=group, account=account, istio=istio))
+    documents = list(build(name, namespace=namespace, group=group, account=account, istio=not no_istio))
     spaces = {document["metadata"].get("namespace") for document, _ in documents}
     if rights.Scope.ISTIO.value in spaces and form is not output.Output.JSON:
         print("# where there is no namespace istio-system, leave its Role out: --no-istio")
