@@ -171,7 +171,10 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bo
     home = readers.NAMESPACE
     if await server.get(kinds.NAMESPACE, home) is None:
         # Nothing can be in it, and who has no Role there is refused what there cannot be.
-        return await _bare(server, cluster)
+        wide = [await _one(server, kind) for kind in ROLES if not kind.namespaced]
+        return dataclasses.replace(
+            await _bare(server, cluster), rights=tuple(itertools.chain.from_iterable(wide))
+        )
     (cacerts, own_root, deployment), gateway, remotes, policies, rights, histories = await asyncio.gather(
         asyncio.gather(
             server.get(kinds.SECRET, intermediate.SECRET, home),
