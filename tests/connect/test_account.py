@@ -41,7 +41,7 @@ def isthmus(net: meshes.Net, *words: str, code: int | None = 0, stdin: str | Non
         check=False, input=stdin or "",
     )  # fmt: skip
     found = shops.Done(done.returncode, done.stdout, done.stderr)
-    assert code in (None, found.code), f"exit {found.code}, expected {code}:\n{found.said[-3000:]}"
+    assert code in (None, found.code), f"exit {found.code}, expected {code}:\n{found.end}"
     return found
 
 
