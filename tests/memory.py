@@ -281,8 +281,17 @@ class MemoryApi:
         """Return nothing, as a server does whose authorizer is a webhook."""
         return rights.Rights()
 
+    async def username(self) -> str:
+        return "admin"
+
     async def allows(
-        self, verb: str, kind: kinds.Kind, namespace: str | None = None, *, subresource: str = ""
+        self,
+        verb: str,
+        kind: kinds.Kind,
+        namespace: str | None = None,
+        *,
+        subresource: str = "",
+        name: str = "",
     ) -> bool:
         return await self._call("create", kinds.ACCESS_REVIEW, "", lambda: True)
 

@@ -61,6 +61,9 @@ data: {version: {{ $.Values.version | quote }}}
 VALUES: dict[str, Any] = {"version": "1", "replicas": 2, "readyAfter": "100ms", "never": False, "extra": 0}
 
 
+LAST = 15
+
+
 @dataclasses.dataclass(frozen=True)
 class Done:
     """What a run of the command line left."""
@@ -73,6 +76,11 @@ class Done:
     def said(self) -> str:
         """Everything it said."""
         return self.out + self.err
+
+    @property
+    def end(self) -> str:
+        """The last lines of both, where an error stands: reports of failures cut long texts at their end."""
+        return "\n".join((*self.out.splitlines()[-LAST:], *self.err.splitlines()[-LAST:]))
 
     def json(self) -> Any:
         """Read standard output as one JSON value."""
@@ -133,7 +141,7 @@ class Shop:
             text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         found = Done(done.returncode, done.stdout, done.stderr)
-        assert code in (None, found.code), f"exit {found.code}, expected {code}:\n{found.said}"
+        assert code in (None, found.code), f"exit {found.code}, expected {code}:\n{found.end}"
         return found
 
     def bare(self, *args: str) -> Done:

@@ -66,6 +66,36 @@ def test_an_app_with_its_own_account_needs_no_right_to_make_admins(
     assert "clusterrolebindings" not in printed
 
 
+@pytest.mark.parametrize("verb", ["doctor", "connect status", "plan import"])
+def test_where_istio_is_absent_no_role_is_for_its_namespace(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["permissions", *verb.split()]) == 0
+    assert "leave its Role out: --no-istio" in capsys.readouterr().out
+
+    assert main.main(["permissions", *verb.split(), "--no-istio", "-o", "json"]) == 0
+    assert {_place(each) for each in json.loads(capsys.readouterr().out)} <= {
+        None,
+        "isthmus-system",
+        "kube-system",
+    }
+
+
+def test_who_takes_tokens_of_the_account_needs_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    documents = _documents("account", capsys)
+
+    assert [each.get("rules") for each in documents if "rules" in each] == [
+        [
+            {
+                "apiGroups": [""],
+                "resources": ["serviceaccounts/token"],
+                "verbs": ["create"],
+                "resourceNames": ["isthmus"],
+            }
+        ]
+    ]
+
+
 @pytest.mark.parametrize("verb", permissions.NO_CLUSTER)
 def test_a_verb_without_clusters_says_so(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["permissions", verb]) == 0

@@ -107,7 +107,7 @@ class Net:
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
         found = Done(done.returncode, done.stdout, done.stderr)
-        assert code in (None, found.code), f"exit {found.code}, expected {code}:\n{found.said}"
+        assert code in (None, found.code), f"exit {found.code}, expected {code}:\n{found.end}"
         return found
 
     def helm(self, cluster: str, *args: str, values: Any = None) -> str:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from isthmus.mesh import cilium
-from isthmus.model import datapath, fleet, folder
+from isthmus.model import datapath, finding, fleet, folder
 from isthmus.rollout.connect import changes, facts, findings, peers, system
 
 CLUSTERS = [{"name": name, "id": number, "nodes": 3} for number, name in enumerate(("west", "east"), 1)]
@@ -111,6 +111,39 @@ def test_a_fleet_that_cannot_be_connected_is_told_what_to_write(
 )
 def test_what_still_crosses_in_plain_is_said(network: dict[str, Any], words: list[str]) -> None:
     assert [each.message for each in findings.plain(known(network))] == words
+
+
+@pytest.mark.parametrize(
+    ("network", "codes"),
+    [
+        ({}, []),
+        ({"cni": "none"}, []),
+        ({"encryption": "wireguard"}, ["plain-hosts"]),
+        ({"encryption": "ipsec", "values": {"encryption": {"nodeEncryption": True}}}, ["plain-hosts"]),
+        ({"encryption": "wireguard", "values": {"encryption": {"nodeEncryption": True}}}, []),
+    ],
+)
+def test_nodes_that_send_in_plain_beside_encrypted_pods_are_said(
+    network: dict[str, Any], codes: list[str]
+) -> None:
+    assert [each.code for each in findings.plain_hosts(known(network))] == codes
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"), [([], ["west"]), (["east"], ["west"]), (["west"], []), ([None], ["west"])]
+)
+def test_a_cluster_that_cannot_be_read_is_an_error_once(told: list[str | None], expected: list[str]) -> None:
+    said = [
+        finding.Finding(
+            code="cluster-silent", severity=finding.Severity.ERROR, message="m", remedy="r", cluster=name
+        )
+        for name in told
+    ]
+
+    found = list(findings.unread({"west": "refused"}, said))
+
+    assert [each.cluster for each in found] == expected
+    assert all(each.severity is finding.Severity.ERROR for each in found)
 
 
 SERVICES: dict[str, dict[str, Any]] = {

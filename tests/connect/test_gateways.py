@@ -278,6 +278,33 @@ def test_a_mesh_of_two_networks_misses_its_gateways_release() -> None:
     assert said == [f"Helm has no release `{name}` here" for name in istio.RELEASES]
 
 
+HELD = {"w": ["10.1.0.1:32443"], "e": ["10.2.0.1:32443", "10.3.0.1:32443"]}
+
+
+@pytest.mark.parametrize(
+    ("known", "chosen", "west", "expected"),
+    [
+        (fleet(), ["east"], {"releases": installed(told(**HELD))}, []),
+        (fleet(), ["east"], {"releases": installed(told(w=HELD["w"], e=["10.9.0.1:32443"]))}, ["west"]),
+        (fleet(), ["east"], {"releases": installed({})}, ["west"]),
+        (fleet(), ["west", "east"], {"releases": installed({})}, []),
+        (fleet(), ["east"], {}, []),
+        (fleet(), ["east"], {"error": "no answer"}, []),
+        (fleet(flat=True), ["east"], {"releases": installed({})}, []),
+    ],
+    ids=str,
+)
+def test_an_istiod_that_keeps_old_addresses_since_its_cluster_is_left_out_is_named_with_the_command(
+    known: fleets.Fleet, chosen: list[str], west: dict[str, Any], expected: list[str]
+) -> None:
+    seen = {"west": facts("west", "10.1.0.1", **west), "east": EAST, "central": CENTRAL}
+
+    found = list(gateways.left(known, chosen, seen))
+
+    assert [each.cluster for each in found] == expected
+    assert all(each.remedy == f"isthmus connect up --only {each.cluster}" for each in found)
+
+
 # --- on real API servers --------------------------------------------------------------------------
 
 

@@ -54,7 +54,7 @@ class Mesh:
             env=self.env, capture_output=True, text=True, timeout=400, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         found = Done(done.returncode, done.stdout, done.stderr)
-        assert code in (None, found.code), f"exit {found.code}, expected {code}:\n{found.said}"
+        assert code in (None, found.code), f"exit {found.code}, expected {code}:\n{found.end}"
         return found
 
     def get(self, cluster: str, path: str) -> Any:

@@ -88,7 +88,7 @@ class Mesh:
             timeout=500, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         found = Done(done.returncode, done.stdout, done.stderr)
-        assert code in (None, found.code), f"exit {found.code}, expected {code}:\n{found.said}"
+        assert code in (None, found.code), f"exit {found.code}, expected {code}:\n{found.end}"
         return found
 
     def connect(self, verb: str, *words: str, code: int | None = 0) -> Done:

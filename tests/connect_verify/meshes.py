@@ -56,7 +56,7 @@ class Mesh:
             timeout=400, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         found = Done(done.returncode, done.stdout, done.stderr)
-        assert found.code == code, f"exit {found.code}, expected {code}:\n{found.said}"
+        assert found.code == code, f"exit {found.code}, expected {code}:\n{found.end}"
         return found
 
     def verify(self, *args: str, code: int = 0, env: Mapping[str, str] | None = None) -> Json:

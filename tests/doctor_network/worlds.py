@@ -65,7 +65,7 @@ class World:
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
         found = Done(done.returncode, done.stdout, done.stderr)
-        assert code in {None, found.code}, f"exit {found.code}, expected {code}:\n{found.said}"
+        assert code in {None, found.code}, f"exit {found.code}, expected {code}:\n{found.end}"
         body: Json = json.loads(found.out)
         return body
 

@@ -459,7 +459,12 @@ def test_a_user_without_the_right_to_issue_tokens_cannot_fence() -> None:
         api = world.api()
 
         async def allows(
-            verb: str, kind: kinds.Kind, namespace: str | None = None, *, subresource: str = ""
+            verb: str,
+            kind: kinds.Kind,
+            namespace: str | None = None,
+            *,
+            subresource: str = "",
+            name: str = "",
         ) -> bool:
             asked.append((verb, kind.plural, subresource))
             return subresource != "token"

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from isthmus.cli import connecting, output, running, verify
+from isthmus.cli import connecting, output, planfile, running, verify
 from isthmus.model import errors
 
 app = typer.Typer(help="Connect the clusters with Cilium, ClusterMesh and Istio.", no_args_is_help=True)
@@ -52,6 +52,9 @@ def diff(
     only: Only = None,
     ca: Authority = None,
     adopt: Adopt = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Save the plan for `connect up --plan`; pins its bundles.")
+    ] = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit 1 when something would change.")
     ] = False,
@@ -63,10 +66,11 @@ def diff(
     Examples:
         isthmus connect diff -f shop
         isthmus connect diff -f shop --only east -o json
+        isthmus connect diff -f shop --save plan.json
     """
     with running.told("connect"):
         place = connecting.find(folder)
-        made = asyncio.run(connecting.diff(place, only=only, ca=ca, adopt=adopt, form=form))
+        made = asyncio.run(connecting.diff(place, only=only, ca=ca, adopt=adopt, form=form, save=save))
     raise typer.Exit(1 if exit_code and not made.is_empty else 0)
 
 
@@ -76,6 +80,9 @@ def up(
     only: Only = None,
     ca: Authority = None,
     adopt: Adopt = False,
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", help="Run this saved plan and nothing else.")
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     wait: Wait = 0.0,
@@ -88,12 +95,28 @@ def up(
         isthmus connect up -f shop
         isthmus connect up -f shop --ca ~/trust/shop --yes
         isthmus connect up -f shop --adopt
+        isthmus connect up --plan plan.json
     """
     ways = running.Ways(yes=yes, dry_run=dry_run, wait=wait, form=form)
     with running.told("connect"):
+        if plan_file is not None:
+            _refuse_more(only=only, ca=ca, adopt=adopt)
+            ran = running.run_saved(planfile.read(plan_file, "connect"), ways)
+            running.finish(asyncio.run(ran), form)
         place = connecting.find(folder)
         ended = asyncio.run(connecting.up(place, ways, only=only, ca=ca, adopt=adopt))
         running.finish(ended, form)
+
+
+def _refuse_more(*, only: str | None, ca: Path | None, adopt: bool) -> None:
+    """Refuse what was decided when a plan was saved."""
+    if only is not None or ca is not None or adopt:
+        raise errors.InputError(
+            "a saved plan is run as it is",
+            why="--plan stands for its clusters, its certificates and what it takes over",
+            remedy="leave --only, --ca and --adopt out, or save another plan with them: "
+            "isthmus connect diff --save",
+        )
 
 
 @app.command()
@@ -205,7 +228,7 @@ def csr(out: Out, folder: Folder = Path(), istio: Istio = False, _verbose: Verbo
     from isthmus.cli import requests
 
     _istio_alone(istio=istio)
-    with connecting.told():
+    with running.told("connect"):
         requests.write_istio(connecting.find(folder), out)
 
 

@@ -70,14 +70,25 @@ def place_of(folder: Path, contexts: Sequence[str] | None) -> places.Place:
 
 
 async def diff(
-    place: Place, *, only: str | None, ca: Path | None, adopt: bool, form: output.Output
+    place: Place,
+    *,
+    only: str | None,
+    ca: Path | None,
+    adopt: bool,
+    form: output.Output,
+    save: Path | None = None,
 ) -> plans.Plan:
-    """Draft an `up`, show it, and leave on errors."""
-    from isthmus.cli import connection
+    """Draft an `up`, show it, leave on errors; pin its bundles and save the plan where asked."""
+    from isthmus.cli import connection, planfile
+    from isthmus.engine import draft as pinning
 
     found = keys.prepare(place, ca, form)
     async with connection.opened(place.about.voters, with_helm=True) as world:
         made = await _draft(world, place, found, only=only, adopt=adopt)
+        if save is not None and not finding.has_errors(made.draft.plan.findings):
+            found.keep()  # what is pinned is signed by it
+            await pinning.pin(world, made.draft)
+            planfile.write(save, made.draft.plan)
     show(made, form)
     running.leave_on_errors(made.draft.plan)
     return made.draft.plan
@@ -122,6 +133,7 @@ async def status(
 ) -> dict[str, Any]:
     """Return how the network stands, in the public form."""
     from isthmus.cli import connection
+    from isthmus.engine.connect import outside as outsides
     from isthmus.engine.connect import services as asking
     from isthmus.engine.connect import status as statuses
     from isthmus.rollout.connect import services
@@ -148,9 +160,10 @@ async def status(
         ran = await statuses.operation(world, about.voters)
         said = statuses.findings(world, known, found)
         seen = [(each, await asking.look(world, each, chosen)) for each in apps]
+        out = await outsides.findings(world, known, apps, chosen)
     shown = {name: one for name, one in found.items() if name in chosen}
     told = [*lacking, *(each for each in said if each.cluster in shown)]
-    told += [each for one, at in seen for each in services.judge(one, at)]
+    told += [*out, *(each for one, at in seen for each in services.judge(one, at))]
     return {
         "fleet": None if contexts else known.name,
         "authority": _authority(roots[0]) if roots else None,
@@ -190,6 +203,7 @@ async def _draft(
     world: worlds.World, place: Place, found: keys.Keys, *, only: str | None, adopt: bool
 ) -> drafts.Connected:
     from isthmus.engine.connect import draft as drafts
+    from isthmus.engine.connect import outside as outsides
 
     made = await drafts.up(
         world,
@@ -201,8 +215,35 @@ async def _draft(
     )
     plan = made.draft.plan
     said = found.findings if not plan.is_empty else ()
+    chosen = place.about.pick(only) or place.about.clusters
+    apps = place.made.source.apps
+    said = (*said, *await _strong(world, plan), *await outsides.findings(world, place.fleet, apps, chosen))
     told = dataclasses.replace(plan, findings=(*plan.findings, *said))
     return dataclasses.replace(made, draft=dataclasses.replace(made.draft, plan=told))
+
+
+async def _strong(world: worlds.World, plan: plans.Plan) -> tuple[finding.Finding, ...]:
+    """Return that an operation runs with all rights of whoever starts it, where it need not."""
+    from isthmus.engine import account
+    from isthmus.engine import world as worlds
+
+    names = tuple(step.cluster for step in plan.steps if not step.is_kept)
+    used = await worlds.each(names, lambda name: account.is_used(world.cluster(name)))
+    strong = [name for name, each in used.items() if each is False]
+    if not strong:
+        return ()
+    return (
+        finding.Finding(
+            code="own-rights",
+            severity=finding.Severity.INFO,
+            kind="Fleet",
+            message=f"this runs in {', '.join(strong[:3])}"
+            + (f" and {len(strong) - 3} more" if len(strong) > 3 else "")
+            + " with your own rights and a cluster-admin account, not with those that it needs",
+            remedy="isthmus account up makes an account with few rights; isthmus account kubeconfig FILE "
+            "lets you work as it",
+        ),
+    )
 
 
 def _about(known: fleets.Fleet, folder: Path) -> places.Place:

@@ -41,6 +41,7 @@ VERBS = (
     Verb("deploy", "Run an App over all its clusters as one transaction."),
     Verb("lab", "Run real Kubernetes clusters on this machine."),
     Verb("demo", "Tell the story on the lab: a bad upgrade and the way back."),
+    Verb("account", "Work in the clusters as an account with few rights."),
     Verb("permissions", "Print the RBAC that a verb needs."),
     Verb("completion", "Print the script that completes isthmus in a shell."),
     Verb("version", "Show the versions of everything."),

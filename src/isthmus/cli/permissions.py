@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isthmus.cli import output, rights
+from isthmus.cli import holding, output, rights
 from isthmus.model import errors
 from isthmus.rollout.connect.proof import hosts, objects
 
@@ -44,6 +44,9 @@ def permissions(
     account: Annotated[
         str, typer.Option("--account", help="The App's `serviceAccount`, if it names one.", metavar="NAME")
     ] = "",
+    no_istio: Annotated[
+        bool, typer.Option("--no-istio", help="Leave Roles out that are for Istio: its namespace is absent.")
+    ] = False,
     form: Annotated[
         output.Output, typer.Option("--output", "-o", help="text is YAML with the reasons as comments.")
     ] = output.Output.TEXT,
@@ -62,13 +65,28 @@ def permissions(
         if name == "plan check":
             print("# with `--live` it needs what `isthmus permissions plan import` prints")
         return
+    if verb[0] == "account":
+        documents = [(one, ["to take tokens of the account"]) for one in holding.taking(group)]
+        _print(documents, form)
+        return
     if name not in known:
         raise errors.InputError(
             f"no verb '{name}'", remedy=f"one of: {', '.join([*known, *NO_CLUSTER])}", where="permissions"
         )
-    documents = list(build(name, namespace=namespace, group=group, account=account))
+    documents = list(build(name, namespace=namespace, group=group, account=account, istio=not no_istio))
+    spaces = {document["metadata"].get("namespace") for document, _ in documents}
+    if rights.Scope.ISTIO.value in spaces and form is not output.Output.JSON:
+        print("# where there is no namespace istio-system, leave its Role out: --no-istio")
+    if name in rights.CONNECTING and form is not output.Output.JSON:
+        print(
+            "# `isthmus account up` makes an account with fewer rights, and those are all that is needed then"
+        )
     if name == "doctor" and form is not output.Output.JSON:
         print("# with --probe also what `isthmus permissions connect verify` and `doctor probe` print")
+    _print(documents, form)
+
+
+def _print(documents: list[tuple[dict[str, Any], list[str]]], form: output.Output) -> None:
     if form is output.Output.JSON:
         output.emit([document for document, _ in documents], form)
     else:
@@ -76,7 +94,7 @@ def permissions(
 
 
 def build(
-    verb: str, *, namespace: str, group: str, account: str = ""
+    verb: str, *, namespace: str, group: str, account: str = "", istio: bool = True
 ) -> Iterable[tuple[dict[str, Any], list[str]]]:
     """Yield each document with the reasons of its rules, for one verb."""
     title = "isthmus-deploy" if verb in rights.WRITING else "isthmus-" + verb.replace(" ", "-")
@@ -91,7 +109,9 @@ def build(
     wanted = [
         right
         for right in rights.RIGHTS
-        if verb in right.needed_by and right.own_account in {None, bool(account)}
+        if verb in right.needed_by
+        and right.own_account in {None, bool(account)}
+        and (istio or right.scope not in {rights.Scope.ISTIO, rights.Scope.MESHED})
     ]
     for scope in rights.Scope:
         where = {rights.Scope.CLUSTER: None, rights.Scope.APP: namespace}.get(scope, scope.value)

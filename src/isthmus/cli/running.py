@@ -98,11 +98,11 @@ async def run(
 async def run_saved(saved: plan.Plan, ways: Ways) -> operation.Operation | None:
     """Run a saved plan from what it pinned, without the folder."""
     from isthmus.cli import connection
-    from isthmus.engine import draft as drafts
+    from isthmus.engine import saved as saving
 
     pairs = (*saved.voters, *((step.cluster, step.context) for step in saved.steps))
     async with connection.opened(pairs, with_helm=True) as world:
-        return await start(world, await drafts.saved(world, saved), ways)
+        return await start(world, await saving.read(world, saved), ways)
 
 
 async def take_over(place: places.Place, ways: Ways, *, abort: bool = False) -> operation.Operation:
@@ -252,7 +252,7 @@ async def start(
         await operations.refuse_owned(world, draft.plan.voters, draft.plan.namespace, draft.plan.app)
         typer.echo("nothing to do: every cluster is as this plan wants it", err=True)
         return None
-    _confirm(yes=ways.yes)
+    confirm(yes=ways.yes)
     if first is not None:
         first()
     with progress.shown(ways.form, draft.plan) as view:
@@ -269,7 +269,8 @@ async def _say_who_runs(place: places.Place, ways: Ways) -> None:
         typer.echo(f"asked {view.holder} to go back; waiting up to {ways.wait:.0f}s for it", err=True)
 
 
-def _confirm(*, yes: bool) -> None:
+def confirm(*, yes: bool) -> None:
+    """Ask, unless that was answered beforehand; InputError where nobody is there."""
     if yes:
         return
     if not sys.stdin.isatty():

@@ -59,6 +59,7 @@ class Cluster:
         }
         self._link = connection.Connection(name, config, **self._options)
         self._served: dict[str, dict[str, kinds.Kind]] = {}
+        self._username: str | None = None
 
     def __repr__(self) -> str:
         return f"Cluster({self.name!r}, {self.server!r})"
@@ -294,13 +295,35 @@ class Cluster:
             self._link, kinds.POD.path(namespace, pod, "exec"), command, seconds=seconds
         )
 
+    async def username(self) -> str:
+        """Return who the server takes this user for; "" where it does not tell (before Kubernetes 1.28)."""
+        if self._username is None:
+            reply = await self._send(
+                "POST",
+                kinds.SUBJECT_REVIEW.path(),
+                "cannot ask who this user is",
+                body={"apiVersion": kinds.SUBJECT_REVIEW.api_version, "kind": kinds.SUBJECT_REVIEW.kind},
+                idempotent=True,  # nothing is stored
+                allow=_MISSING,
+            )
+            told = ((reply.body or {}).get("status") or {}).get("userInfo") or {}
+            self._username = str(told.get("username") or "")
+        return self._username
+
     async def allows(
-        self, verb: str, kind: kinds.Kind, namespace: str | None = None, *, subresource: str = ""
+        self,
+        verb: str,
+        kind: kinds.Kind,
+        namespace: str | None = None,
+        *,
+        subresource: str = "",
+        name: str = "",
     ) -> bool:
-        """Say whether this user may do that."""
+        """Say whether this user may do that, to every object of the kind where no name is given."""
         attributes = {"verb": verb, "group": kind.group, "version": kind.version, "resource": kind.plural}
         attributes |= {"namespace": namespace} if namespace else {}
         attributes |= {"subresource": subresource} if subresource else {}
+        attributes |= {"name": name} if name else {}
         reply = await self._send(
             "POST",
             kinds.ACCESS_REVIEW.path(),

@@ -110,6 +110,26 @@ def for_token(config: SingleConfig, token: str) -> Json:
     return _one(_cluster(config), {"token": token}, config.namespace)
 
 
+def for_plugin(entries: Mapping[str, tuple[SingleConfig, Sequence[str]]], *, command: str) -> Json:
+    """Return a kubeconfig of some contexts whose user is what a credential plugin tells; no secret is in it.
+
+    `entries` are cluster and the plugin's words, by context.
+    """
+    found: dict[str, list[Json]] = {"clusters": [], "users": [], "contexts": []}
+    for name, (config, words) in entries.items():
+        plugin = {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": command,
+            "args": list(words),
+            "interactiveMode": "Never",
+        }
+        found["clusters"].append({"name": name, "cluster": _cluster(config)})
+        found["users"].append({"name": name, "user": {"exec": plugin}})
+        context = {"cluster": name, "user": name, "namespace": config.namespace}
+        found["contexts"].append({"name": name, "context": context})
+    return {"apiVersion": "v1", "kind": "Config", "current-context": next(iter(entries), ""), **found}
+
+
 def document(config: SingleConfig) -> Json:
     """Return a kubeconfig with this cluster and its own user, all paths absolute."""
     import msgspec  # noqa: PLC0415 - comes with lightkube, see get

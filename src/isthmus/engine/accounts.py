@@ -29,9 +29,16 @@ class Account:
     namespace: str
     name: str
 
+    @property
+    def username(self) -> str:
+        """What API servers call it."""
+        return f"system:serviceaccount:{self.namespace}:{self.name}"
+
 
 DEPLOYER = Account(voting.NAMESPACE, "isthmus-deployer")
 """Writes an App that names no account of its own."""
+OWN = Account(voting.NAMESPACE, "isthmus")
+"""What Isthmus itself works as, where `isthmus account up` made it and the kubeconfig says so."""
 SCRIBE = Account(voting.NAMESPACE, "isthmus-scribe")
 """Writes the journal where nothing else is written: a witness."""
 
@@ -43,19 +50,29 @@ class Scope(StrEnum):
     JOURNAL = "journal"
 
 
+async def writer(cluster: voting.Api, named: Account | None, otherwise: Account = DEPLOYER) -> Account:
+    """Return which account writes: what the App names, else our own where this user is it, else `otherwise`.
+
+    Whoever works through the least-privilege account never asks for a token of a stronger one.
+    """
+    if named is not None:
+        return named
+    return OWN if await cluster.username() == OWN.username else otherwise
+
+
 async def can_fence(cluster: voting.Api, *, account: Account = DEPLOYER) -> bool:
     """Say whether this user may issue the account's tokens and keep the Secret that binds them."""
     namespaces = sorted({account.namespace, voting.NAMESPACE})
     listed = dict(zip(namespaces, await asyncio.gather(*map(cluster.rights, namespaces)), strict=True))
     needed = [
-        (account.namespace, "create", kinds.SERVICE_ACCOUNT, "token"),
-        *((account.namespace, verb, kinds.SECRET, "") for verb in ("get", "create", "update", "delete")),
-        *((voting.NAMESPACE, verb, kinds.CONFIG_MAP, "") for verb in ("get", "create", "update")),
+        (account.namespace, "create", kinds.SERVICE_ACCOUNT, "token", account.name),
+        *((account.namespace, verb, kinds.SECRET, "", "") for verb in ("get", "create", "update", "delete")),
+        *((voting.NAMESPACE, verb, kinds.CONFIG_MAP, "", "") for verb in ("get", "create", "update")),
     ]
     answers = await asyncio.gather(
         *(
-            cluster.allows(verb, kind, namespace, subresource=subresource)
-            for namespace, verb, kind, subresource in needed
+            cluster.allows(verb, kind, namespace, subresource=subresource, name=name)
+            for namespace, verb, kind, subresource, name in needed
             if not listed[namespace].include(verb, kind, subresource=subresource)
         )
     )
@@ -71,6 +88,8 @@ async def prepare(
     must exist; it gets rights on our ConfigMaps, may create Secrets of ours but not read them (among them lie
     other Apps' credentials), and may mark its own fence.
     """
+    if account == OWN:
+        return  # this user is it, with all that `account up` gave; it may give itself nothing
     if account in {DEPLOYER, SCRIBE}:
         await _ensure(cluster, kinds.SERVICE_ACCOUNT, _service_account(account))
     elif await cluster.get(kinds.SERVICE_ACCOUNT, account.name, account.namespace) is None:

@@ -42,6 +42,8 @@ KINDS: Final = {
     )
 }
 """What may stand beside a chart, and be laid over one."""
+HELD: Final = ("data", "spec", "rules", "roleRef")
+"""Parts by which it is known whether such an object was changed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,6 +125,22 @@ async def write(
     for body in pinned.objects:
         if body["kind"] == kinds.CERTIFICATE.kind:
             await issued.wait(server, body, clock=clock, seconds=seconds, say=say)
+
+
+async def moved(server: kube.Cluster, pinned: bundle.Bundle) -> tuple[str, ...]:
+    """Return the objects that are no longer as they stood when they were pinned, by name."""
+    old, found = {label_of(body): body for body in pinned.before}, []
+    for body in pinned.objects:
+        meta, label = body["metadata"], label_of(body)
+        live = await server.get(KINDS[body["kind"]], meta["name"], meta.get("namespace"))
+        before = old.get(label)
+        if (live is None) is not (before is None) or (
+            live is not None
+            and before is not None
+            and any(live.get(part) != before[part] for part in HELD if part in before)
+        ):
+            found.append(label)
+    return tuple(found)
 
 
 async def lay_over(server: kube.Cluster, pinned: bundle.Bundle) -> None:

@@ -95,7 +95,7 @@ async def up(
         for name, one in found.items()
         if isinstance(one, wanted.Wanted)
     }
-    secrets = _joined(given)
+    secrets = joined_secrets(given)
     observed = await observe.attempt(
         dataclasses.replace(world, secrets=secrets),
         _subject(app, key),
@@ -121,7 +121,7 @@ async def up(
     return Draft(
         plan=besides.named(made, {name: one.bundle for name, one in given.items()}),
         bundles={name: one.bundle for name, one in given.items()},
-        secrets=secrets.joined(_seen(observed)),
+        secrets=secrets.joined(seen_secrets(observed)),
     )
 
 
@@ -162,7 +162,7 @@ async def rollback(
     )
     made = plans.rollback(app, fleet, past=past, observed=observed, only=only)
     made = dataclasses.replace(made, findings=(*made.findings, *said))
-    return _pinning(Draft(plan=made, secrets=_seen(observed)), parts, plan.Action.ROLLBACK)
+    return _pinning(Draft(plan=made, secrets=seen_secrets(observed)), parts, plan.Action.ROLLBACK)
 
 
 async def _parts_before(
@@ -201,7 +201,9 @@ async def down(
     made = plans.down(app, fleet, observed=observed, only=only)
     if any(secrets.values()):
         made = besides.deleted(besides.with_names(made, secrets))
-    return leaving(Draft(plan=made, secrets=_seen(observed)), dict.fromkeys(observed, exposure.out(app)))
+    return leaving(
+        Draft(plan=made, secrets=seen_secrets(observed)), dict.fromkeys(observed, exposure.out(app))
+    )
 
 
 def leaving(draft: Draft, parts: Mapping[str, Sequence[part.Part]]) -> Draft:
@@ -230,66 +232,15 @@ def _pinning(draft: Draft, parts: Mapping[str, Sequence[part.Part]], action: pla
 
 async def pin(world: worlds.World, draft: Draft) -> None:
     """Keep a draft's bundles in their clusters, so that its saved plan can be run without the folder."""
+    key = voting.app_key(draft.plan.namespace, draft.plan.app)
 
     async def one(name: str) -> None:
-        await bundle.store(
-            world.cluster(name), draft.bundles[name], voting.app_key(draft.plan.namespace, draft.plan.app)
-        )
+        for pinned in draft.pinned(name):
+            await bundle.store(world.cluster(name), pinned, key)
 
-    servers = [world.cluster(name) for name in draft.bundles]
+    servers = [world.cluster(name) for name in draft.holders]
     raise_first(await voting.prepare(servers, clock=world.clock))
-    raise_first(await worlds.each(tuple(draft.bundles), one))
-
-
-async def saved(world: worlds.World, saved: plan.Plan) -> Draft:
-    """Read back what a saved plan pinned, and refuse it when the world has moved since."""
-    if not saved.steps:
-        return Draft(plan=saved)
-    found = await _pinned(world, saved)
-    gate = asyncio.Semaphore(wanted.AT_ONCE)
-    one = saved.steps[0]
-
-    async def again(name: str) -> wanted.Wanted:
-        return await wanted.render(
-            world, found[name], release=one.release, namespace=one.namespace, cluster=name, gate=gate
-        )
-
-    given = await worlds.each(tuple(found), again)
-    raise_first(given)
-    secrets = _joined(given)
-    key = voting.app_key(saved.namespace, saved.app)
-    observed = await observe.observe(
-        dataclasses.replace(world, secrets=secrets),
-        observe.Subject(one.release, one.namespace, saved.account, key),
-        tuple(step.cluster for step in saved.steps),
-        wanted={name: each.rendered.first for name, each in given.items()},
-        target={step.cluster: step.target for step in saved.steps if step.target is not None},
-        parts={name: [part.Part.from_json(one) for one in each.parts] for name, each in found.items()},
-    )
-    changes = plans.moved(
-        saved, rendered={name: each.rendered for name, each in given.items()}, observed=observed
-    )
-    if changes:
-        raise errors.ConflictError(
-            "the world has moved since the plan was saved",
-            why="; ".join(changes),
-            remedy="look again and save a new one: isthmus deploy diff --save",
-        )
-    return Draft(plan=saved, bundles=found, secrets=secrets.joined(_seen(observed)))
-
-
-async def _pinned(world: worlds.World, saved: plan.Plan) -> dict[str, bundle.Bundle]:
-    """Return the bundles of a saved plan; one that is gone refuses the plan."""
-    key = voting.app_key(saved.namespace, saved.app)
-    found = await worlds.each(
-        tuple(step.cluster for step in saved.steps if step.bundle),
-        lambda name: bundle.load(world.cluster(name), saved.step(name).bundle or "", key),
-    )
-    for answer in found.values():
-        if isinstance(answer, errors.ConflictError):
-            answer.remedy = "save a new plan: isthmus deploy diff --save"
-    raise_first(found)
-    return found
+    raise_first(await worlds.each(draft.holders, one))
 
 
 def raise_first(found: Mapping[str, object]) -> None:
@@ -304,14 +255,15 @@ def _subject(app: apps.App, key: str = "") -> observe.Subject:
     return observe.Subject(app.release, app.namespace, app.spec.service_account, kept)
 
 
-def _joined(given: Mapping[str, wanted.Wanted]) -> redactor.Redactor:
+def joined_secrets(given: Mapping[str, wanted.Wanted]) -> redactor.Redactor:
+    """Return what hides the secrets of some bundles."""
     hidden = redactor.Redactor()
     for each in given.values():
         hidden = hidden.joined(each.secrets)
     return hidden
 
 
-def _seen(observed: Mapping[str, observations.Observed]) -> redactor.Redactor:
+def seen_secrets(observed: Mapping[str, observations.Observed]) -> redactor.Redactor:
     """Return what hides the secrets that clusters hold from before."""
     return redactor.Redactor.of({text for seen in observed.values() for text in seen.secrets})
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from isthmus.clients import kinds
 from isthmus.engine import clock as clocks
 from isthmus.engine import voters as voting
-from isthmus.engine.accounts import DEPLOYER, SCRIBE, Account, Scope, can_fence, prepare
+from isthmus.engine.accounts import DEPLOYER, OWN, SCRIBE, Account, Scope, can_fence, prepare, writer
 from isthmus.model import errors
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEPLOYER",
+    "OWN",
     "SCRIBE",
     "Account",
     "Credential",
@@ -44,6 +45,7 @@ __all__ = [
     "refresh",
     "release",
     "take",
+    "writer",
 ]
 
 RELEASED = "isthmus.dev/released"

@@ -113,7 +113,7 @@ async def _look(world: worlds.World, subject: Subject, name: str) -> observation
     history, namespace, fenced, account, old_words = await asyncio.gather(
         releases.history(server, subject.release, subject.namespace),
         server.get(kinds.NAMESPACE, subject.namespace),
-        fence.can_fence(server, account=_account(subject)),
+        _is_fenced(server, subject),
         _has_account(server, subject),
         hidden.in_bundles(server, subject.key),
     )
@@ -155,8 +155,9 @@ async def _attempt(
     )
 
 
-def _account(subject: Subject) -> fence.Account:
-    return fence.Account(subject.namespace, subject.account) if subject.account else fence.DEPLOYER
+async def _is_fenced(server: kube.Cluster, subject: Subject) -> bool:
+    named = fence.Account(subject.namespace, subject.account) if subject.account else None
+    return await fence.can_fence(server, account=await fence.writer(server, named))
 
 
 def _manifest_of(history: Sequence[release.Release], revision: int) -> tuple[Json, ...]:

@@ -173,7 +173,7 @@ class Session:
 
     async def _fenced(self, name: str) -> kube.Cluster:
         server = self.world.cluster(name)
-        account = self._account(name)
+        account = await self._account(name)
         if not await fence.can_fence(server, account=account):
             return server
         assert self.held is not None
@@ -197,10 +197,14 @@ class Session:
             operations.Event(at=worlds.stamp(self.world.clock), text=text, cluster=name, code="wait")
         )
 
-    def _account(self, name: str) -> fence.Account:
-        if self.plan.account is None or not self._is_target(name):
-            return fence.DEPLOYER if self._is_target(name) else fence.SCRIBE
-        return fence.Account(self.plan.namespace, self.plan.account)
+    async def _account(self, name: str) -> fence.Account:
+        is_target = self._is_target(name)
+        own = self.plan.account if is_target else None
+        return await fence.writer(
+            self.world.cluster(name),
+            fence.Account(self.plan.namespace, own) if own is not None else None,
+            fence.DEPLOYER if is_target else fence.SCRIBE,
+        )
 
     def _scope(self, name: str) -> fence.Scope:
         return fence.Scope.CLUSTER if self._is_target(name) else fence.Scope.JOURNAL

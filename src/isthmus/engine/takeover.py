@@ -73,11 +73,13 @@ def prepared(current: operation.Operation, *, abort: bool, user: str, now: str) 
 async def _unfenced(world: worlds.World, entry: operation.Operation) -> tuple[str, ...]:
     """Return the clusters in which the predecessor's writes cannot be refused."""
     own = entry.plan.account
-    account = fence.Account(entry.plan.namespace, own) if own else fence.DEPLOYER
-    able = await worlds.each(
-        tuple(step.cluster for step in entry.plan.steps),
-        lambda name: fence.can_fence(world.cluster(name), account=account),
-    )
+    named = fence.Account(entry.plan.namespace, own) if own else None
+
+    async def can(name: str) -> bool:
+        server = world.cluster(name)
+        return await fence.can_fence(server, account=await fence.writer(server, named))
+
+    able = await worlds.each(tuple(step.cluster for step in entry.plan.steps), can)
     return tuple(
         step.cluster
         for step in entry.plan.steps

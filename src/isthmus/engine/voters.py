@@ -89,13 +89,22 @@ class Api(Protocol):
     ) -> str:
         """Return a token of the account, bound to a Secret by name and uid."""
 
+    async def username(self) -> str:
+        """Return who the server takes this user for."""
+
     async def rights(self, namespace: str) -> rights.Rights:
         """Return what this user may do there, as far as the server lists it."""
 
     async def allows(
-        self, verb: str, kind: kinds.Kind, namespace: str | None = None, *, subresource: str = ""
+        self,
+        verb: str,
+        kind: kinds.Kind,
+        namespace: str | None = None,
+        *,
+        subresource: str = "",
+        name: str = "",
     ) -> bool:
-        """Say whether this user may do it."""
+        """Say whether this user may do it, to every object where no name is given."""
 
     async def close(self) -> None:
         """Close the connections."""

@@ -92,9 +92,13 @@ async def up(
     told = {name: _named(made.source, name, one) for name, one in chosen.items()}
     beside = {name: _beside(one, told[name]) for name, one in trust.items()}
     draft = await drafts.up(world, app, known, folder=folder, only=only, beside=beside)
+    # One that is silent altogether has no step, and the plan says what that means.
+    failed = {step.cluster: seen[step.cluster].error for step in draft.plan.steps if seen[step.cluster].error}
     said = [
         *findings.of_fleet(known),
+        *findings.unread(failed, draft.plan.findings),
         *findings.plain(known),
+        *findings.plain_hosts(known),
         *itertools.chain.from_iterable(
             findings.of_cluster(known, known.cluster(name), one) for name, one in chosen.items()
         ),

@@ -25,6 +25,7 @@ from isthmus.mesh.trust import intermediate, secrets, sources
 from isthmus.model import datapath, errors, finding
 from isthmus.rollout import manifest
 from isthmus.rollout.connect import changes, closings, gateways, istio, system
+from isthmus.rollout.connect import findings as saying
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -108,11 +109,17 @@ async def up(
             found = changes.of(name, old.config if old else {}, app.values_for(name))
             values += [dataclasses.replace(each, path=f"{release}: {each.path}") for each in found]
     picked = {name: seen[name] for name in names}
+    failed = {
+        each.name: seen[each.name].error
+        for each in istio.members(known)
+        if each.name in chosen and seen[each.name].error
+    }
     return Drafted(
         drafts=tuple(made),
         values=tuple(values),
         findings=(
             *istio.findings(known),
+            *saying.unread(failed, (), "Istio"),
             *istio.adoption(picked, adopt=adopt),
             *itertools.chain.from_iterable(
                 sources.findings(source, name, one.cacerts, standing=one.managed, now=now)
@@ -121,6 +128,7 @@ async def up(
             *_roots(picked, trust, source, adopt=adopt),
             *itertools.chain.from_iterable(_local(known, one) for one in picked.values()),
             *gateways.findings(known, picked, adopt=adopt),
+            *gateways.left(known, chosen, seen),
             *closings.findings(known, names, seen),
         ),
         closings=closings.of(known, names, seen, now=now, adopt=adopt),
@@ -159,6 +167,12 @@ async def down(
 
 async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bool) -> istio.Facts:
     home = readers.NAMESPACE
+    if await server.get(kinds.NAMESPACE, home) is None:
+        # Nothing can be in it, and who has no Role there is refused what there cannot be.
+        wide = [await _one(server, kind) for kind in ROLES if not kind.namespaced]
+        return dataclasses.replace(
+            await _bare(server, cluster), rights=tuple(itertools.chain.from_iterable(wide))
+        )
     own, gateway, remotes, policies, rights, histories = await asyncio.gather(
         asyncio.gather(
             server.get(kinds.SECRET, intermediate.SECRET, home),
@@ -175,12 +189,8 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bo
     cacerts, own_root, deployment, managed = own
     found = dict(zip(istio.RELEASES, histories, strict=True))
     standing = {name: each[-1] for name, each in found.items() if each and each[-1].status != "uninstalled"}
-    host, port = system.api_server(cluster, looks.address(server.server))
-    entry = kubeconfig.for_token(server.config, "")["clusters"][0]["cluster"]
-    return istio.Facts(
-        cluster=server.name,
-        server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
-        authority=str(entry.get("certificate-authority-data") or ""),
+    return dataclasses.replace(
+        await _bare(server, cluster, policies),
         releases=standing,
         ours=frozenset(name for name in standing if looks.is_ours(found[name])),
         deployment=deployment,
@@ -189,8 +199,21 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bo
         has_own_root=own_root is not None,
         remotes={_remote(body): body for body in remotes},
         rights=rights,
-        policies=policies,
         **gateway,
+    )
+
+
+async def _bare(
+    server: kube.Cluster, cluster: fleet.Cluster, policies: tuple[Json, ...] | None = None
+) -> istio.Facts:
+    """Return what is known of a cluster whatever is in istio-system."""
+    host, port = system.api_server(cluster, looks.address(server.server))
+    entry = kubeconfig.for_token(server.config, "")["clusters"][0]["cluster"]
+    return istio.Facts(
+        cluster=server.name,
+        server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+        authority=str(entry.get("certificate-authority-data") or ""),
+        policies=policies if policies is not None else await _policies(server),
     )
 
 

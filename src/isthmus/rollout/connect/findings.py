@@ -54,7 +54,10 @@ def plain(known: fleet.Fleet) -> Iterator[finding.Finding]:
     meshed = {each.name for each in known.clusters if settings.istio(known, each) is not None}
     for names, whose in (
         ([name for name in named if name not in meshed], "what pods send"),
-        ([name for name in named if name in meshed], "what pods without a sidecar send"),
+        (
+            [name for name in named if name in meshed],
+            "what pods without a sidecar send, DNS and kube-system included,",
+        ),
     ):
         if names:
             yield _about(
@@ -63,6 +66,30 @@ def plain(known: fleet.Fleet) -> Iterator[finding.Finding]:
                 f"{whose} leaves the nodes of {_some(names)} in plain: a tunnel encrypts nothing",
                 "write `network: {encryption: wireguard}` where whoever is on the way must not read it",
             )
+
+
+def plain_hosts(known: fleet.Fleet) -> Iterator[finding.Finding]:
+    """Yield where pods' traffic is encrypted and that of nodes is not.
+
+    WireGuard encrypts what pods of Cilium send; nodes and pods in their network only with `nodeEncryption`,
+    which IPsec does not have (Cilium, security/network/encryption).
+    """
+    names = []
+    for each in known.clusters:
+        own = settings.cilium(known, each) if settings.uses_cilium(known) else None
+        if own is None or own.datapath.encryption is datapath.Encryption.NONE:
+            continue
+        stated = system.with_own(known, each, {}).get("encryption") or {}
+        if own.datapath.encryption is datapath.Encryption.IPSEC or not stated.get("nodeEncryption"):
+            names.append(each.name)
+    if names:
+        yield _about(
+            "plain-hosts",
+            finding.Severity.INFO,
+            f"nodes of {_some(names)}, and pods in their network, send to other nodes in plain: "
+            "only what other pods send is encrypted",
+            "with WireGuard: `network: {values: {encryption: {nodeEncryption: true}}}`",
+        )
 
 
 def of_cluster(known: fleet.Fleet, cluster: fleet.Cluster, seen: asked.Facts) -> Iterator[finding.Finding]:
@@ -118,6 +145,24 @@ def adoption(seen: Mapping[str, asked.Facts], *, adopt: bool) -> Iterator[findin
                 f"DaemonSet {system.NAMESPACE}/cilium is there, and Helm has no release `{system.NAME}`",
                 "manage it with what installed it, or let Helm own its objects first (labels and annotations "
                 "of `meta.helm.sh`)",
+                name,
+            )
+
+
+def unread(
+    errors: Mapping[str, str], told: Sequence[finding.Finding], what: str = "network"
+) -> Iterator[finding.Finding]:
+    """Yield each cluster of which something could not be read, unless an error tells of it already.
+
+    To go on without would write it as if nothing were there.
+    """
+    known = {each.cluster for each in told if each.severity is finding.Severity.ERROR}
+    for name, why in errors.items():
+        if name not in known:
+            yield _error(
+                "cluster-not-read",
+                f"how its {what} stands cannot be read: {why}",
+                "`isthmus account up`, or the rights that `isthmus permissions connect` prints",
                 name,
             )
 

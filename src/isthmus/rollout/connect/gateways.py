@@ -17,7 +17,7 @@ from isthmus.rollout import manifest, part
 from isthmus.rollout.connect import istio, peers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from isthmus.model import fleet
 
@@ -175,6 +175,31 @@ def findings(
                 "once one has, run it again: isthmus connect up",
                 name,
                 severity=finding.Severity.INFO,
+            )
+
+
+def left(
+    known: fleet.Fleet, chosen: Collection[str], seen: Mapping[str, istio.Facts]
+) -> Iterator[finding.Finding]:
+    """Yield each cluster that an operation leaves out although its istiod is told other gateways then.
+
+    The operation writes `meshNetworks` of the clusters that it is for, and of no other.
+    """
+    for each in istio.members(known):
+        one = seen[each.name]
+        if each.name in chosen or one.error or istio.ISTIOD not in one.releases:
+            continue
+        now, wanted = _told(one), of(known, each.name, seen)
+        changed = sorted(
+            name for name in {*now, *wanted} if set(now.get(name, ())) != set(wanted.get(name, ()))
+        )
+        if changed:
+            yield _about(
+                "networks-later",
+                f"this leaves its istiod with old addresses of network {', '.join(changed)} (meshNetworks)",
+                f"isthmus connect up --only {each.name}",
+                each.name,
+                severity=finding.Severity.WARNING,
             )
 
 
