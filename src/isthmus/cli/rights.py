@@ -78,8 +78,89 @@ PROVING = frozenset({"connect verify"})
 DIAGNOSING = frozenset({"doctor"})
 HOSTING = frozenset({"doctor probe"})
 """What `doctor --probe` needs beside what `connect verify` does."""
+JUDGING = frozenset({f"access {verb}" for verb in ("verdict", "explain", "matrix", "drift")})
 
 RIGHTS = (
+    Right(
+        needed_by=JUDGING,
+        scope=Scope.CLUSTER,
+        group="",
+        resources=("namespaces", "nodes", "services", "pods"),
+        verbs=("list",),
+        why="to know who there is, and by which labels and addresses",
+    ),
+    Right(
+        needed_by=JUDGING,
+        scope=Scope.CLUSTER,
+        group="apps",
+        resources=("replicasets",),
+        verbs=("list",),
+        why="to know which workload a pod is of",
+    ),
+    Right(
+        needed_by=JUDGING,
+        scope=Scope.CLUSTER,
+        group="batch",
+        resources=("jobs",),
+        verbs=("list",),
+        why="same",
+    ),
+    Right(
+        needed_by=JUDGING,
+        scope=Scope.CLUSTER,
+        group="networking.k8s.io",
+        resources=("networkpolicies", "ingresses"),
+        verbs=("list",),
+        why="to read the policies, and what comes in from outside",
+    ),
+    Right(
+        needed_by=JUDGING,
+        scope=Scope.CLUSTER,
+        group="policy.networking.k8s.io",
+        resources=("clusternetworkpolicies", "adminnetworkpolicies", "baselineadminnetworkpolicies"),
+        verbs=("list",),
+        why="same",
+    ),
+    Right(
+        needed_by=JUDGING,
+        scope=Scope.CLUSTER,
+        group="cilium.io",
+        resources=("ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies", "ciliumcidrgroups"),
+        verbs=("list",),
+        why="same",
+    ),
+    Right(
+        needed_by=JUDGING,
+        scope=Scope.CLUSTER,
+        group="security.istio.io",
+        resources=("authorizationpolicies", "peerauthentications", "requestauthentications"),
+        verbs=("list",),
+        why="same",
+    ),
+    Right(
+        needed_by=JUDGING,
+        scope=Scope.CLUSTER,
+        group="networking.istio.io",
+        resources=("destinationrules", "gateways"),
+        verbs=("list",),
+        why="same",
+    ),
+    Right(
+        needed_by=JUDGING,
+        scope=Scope.CLUSTER,
+        group="gateway.networking.k8s.io",
+        resources=("gateways",),
+        verbs=("list",),
+        why="same",
+    ),
+    Right(
+        needed_by=JUDGING,
+        scope=Scope.CLUSTER,
+        group="discovery.k8s.io",
+        resources=("endpointslices",),
+        verbs=("list",),
+        why="to know what is behind a Service without a selector",
+    ),
     Right(
         needed_by=WRITING | READING | STEERING,
         scope=Scope.CLUSTER,

@@ -33,6 +33,7 @@ SERVED: Final = (
     ("security.istio.io/v1", "PeerAuthentication"),
     ("security.istio.io/v1", "RequestAuthentication"),
     ("networking.istio.io/v1", "DestinationRule"),
+    ("networking.istio.io/v1", "Gateway"),
     ("gateway.networking.k8s.io/v1", "Gateway"),
 )
 """Kinds that a cluster serves where something brought them."""
@@ -75,5 +76,5 @@ def _refused(cluster: str, kind: kinds.Kind, error: errors.DeniedError) -> findi
         cluster=cluster,
         kind=kind.kind,
         message=f"{kind.plural} were not read, so the verdict is without them: {error.why or error.what}",
-        remedy="isthmus permissions access prints the rights that this needs",
+        remedy="isthmus permissions access matrix prints the rights that this needs",
     )
