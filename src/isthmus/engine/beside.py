@@ -37,6 +37,7 @@ KINDS: Final = {
         kinds.PEER_AUTHENTICATION,
         kinds.GATEWAY,
         kinds.DEPLOYMENT,
+        kinds.SERVICE,
     )
 }
 """What may stand beside a chart, and be laid over one."""

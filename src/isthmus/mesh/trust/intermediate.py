@@ -69,6 +69,11 @@ def _kept(found: judges.Certificate, secret: Json | None) -> authorities.Issued 
     return authorities.Issued(_field(secret, CERTIFICATE), _field(secret, KEY))
 
 
+def pem(roots: Sequence[x509.Certificate]) -> str:
+    """Return roots as PEM, in their order."""
+    return "".join(root.public_bytes(serialization.Encoding.PEM).decode() for root in roots)
+
+
 def body(issued: authorities.Issued, roots: Sequence[x509.Certificate]) -> Json:
     """Return the Secret as istiod mounts it; the root that signed comes first.
 
@@ -78,7 +83,7 @@ def body(issued: authorities.Issued, roots: Sequence[x509.Certificate]) -> Json:
     texts = {
         CERTIFICATE: issued.certificate,
         KEY: issued.key,
-        ROOT: b"".join(root.public_bytes(serialization.Encoding.PEM) for root in roots),
+        ROOT: pem(roots).encode(),
         CHAIN: issued.certificate,
     }
     return {
