@@ -28,6 +28,13 @@ GLOBAL: Final = "service.cilium.io/global"
 SHARED: Final = "service.cilium.io/shared"
 SLICES: Final = "service.cilium.io/global-sync-endpoint-slices"
 """Annotations of Cilium (1.20 pkg/annotation/k8s.go)."""
+PORTS: Final = (
+    ("grpc-xds", 15010, 15010),
+    ("https-dns", 15012, 15012),
+    ("https-webhook", 443, 15017),
+    ("http-monitoring", 15014, 15014),
+)
+"""Name, port and target of istiod's own Service: Cilium merges backends by the names (chart `istiod`)."""
 TEMPLATE: Final = "isthmus-root"
 ROOT: Final = "isthmus.dev/istio-root"
 """Annotation of pods with the root, as PEM."""
@@ -78,7 +85,6 @@ def service() -> Json:
     Cilium merges backends. EndpointSlices are for API servers outside of Cilium.
     """
     notes = {GLOBAL: "true", SHARED: "false", SLICES: "true"}
-    ports = (("https-dns", 15012, 15012), ("https-webhook", 443, 15017))
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -91,7 +97,7 @@ def service() -> Json:
         "spec": {
             "ports": [
                 {"name": name, "port": port, "targetPort": target, "protocol": "TCP"}
-                for name, port, target in ports
+                for name, port, target in PORTS
             ]
         },
     }
