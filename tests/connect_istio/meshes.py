@@ -117,6 +117,10 @@ class Mesh:
             done = await server.run(space, name, words, container=container, seconds=20.0)
         return done.stdout.decode()
 
+    def said(self, cluster: str, space: str, name: str, words: Sequence[str], container: str) -> str:
+        """Run a command in a pod, and return what it prints."""
+        return asyncio.run(self._run(cluster, space, name, words, container))
+
     def proxied(self, cluster: str, space: str, name: str) -> dict[str, dict[str, dict[str, int]]]:
         """Return what the Envoy of a pod counts: by its cluster, by endpoint, by counter."""
         words = ("pilot-agent", "request", "GET", "clusters")
@@ -156,8 +160,11 @@ class Mesh:
         return found
 
 
-def make(folder: Path, name: str, **network: Any) -> Mesh:
-    """Start the lab and connect it; `folder` is empty, `network` is more for the Fleet's."""
+def make(folder: Path, name: str, *, remote: str = "", **network: Any) -> Mesh:
+    """Start the lab and connect it; `folder` is empty, `network` is more for the Fleet's.
+
+    With `remote` that cluster uses the istiod of the first, which then has two nodes.
+    """
     fleet = {
         "apiVersion": "isthmus.dev/v1alpha1",
         "kind": "Fleet",
@@ -176,11 +183,15 @@ def make(folder: Path, name: str, **network: Any) -> Mesh:
                 "hubble": False,
                 "chart": {"path": str(charts.folder("cilium"))},
                 "values": {"envoy": {"enabled": False}, "l7Proxy": False, "operator": {"replicas": 1}},
-                "rollout": {"waves": [list(CLUSTERS)], "timeout": "240s"},
+                "rollout": {
+                    "waves": [[each] for each in CLUSTERS] if remote else [list(CLUSTERS)],
+                    "timeout": "240s",
+                },
                 **network,
             },
             "mesh": {
                 "istio": {
+                    "topology": "primary-remote" if remote else "multi-primary",
                     "trustDomain": DOMAIN,
                     "charts": {
                         "base": {"path": str(charts.folder("istio-base"))},
@@ -196,7 +207,8 @@ def make(folder: Path, name: str, **network: Any) -> Mesh:
                     "id": number,
                     "region": each,
                     "context": f"{name}-{each}",
-                    "nodes": 1,
+                    "nodes": 2 if remote and number == 1 else 1,
+                    "istio": {"primary": CLUSTERS[0]} if each == remote else None,
                     "network": {"nodePort": 32378 + number},
                 }
                 for number, each in enumerate(CLUSTERS, start=1)
