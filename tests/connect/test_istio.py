@@ -367,6 +367,7 @@ class TestOnServers:
         wide = mesh.run("down", "--only", "east", "--dry-run")
         assert "still-read" in wide.said
 
+    @pytest.mark.long
     def test_a_cluster_without_an_istiod_comes_after_its_primary_and_goes_before_it(
         self, mesh: meshes.Net
     ) -> None:

@@ -117,10 +117,6 @@ class Mesh:
             done = await server.run(space, name, words, container=container, seconds=20.0)
         return done.stdout.decode()
 
-    def said(self, cluster: str, space: str, name: str, words: Sequence[str], container: str) -> str:
-        """Run a command in a pod, and return what it prints."""
-        return asyncio.run(self._run(cluster, space, name, words, container))
-
     def proxied(self, cluster: str, space: str, name: str) -> dict[str, dict[str, dict[str, int]]]:
         """Return what the Envoy of a pod counts: by its cluster, by endpoint, by counter."""
         words = ("pilot-agent", "request", "GET", "clusters")
@@ -160,11 +156,8 @@ class Mesh:
         return found
 
 
-def make(folder: Path, name: str, *, remote: str = "", **network: Any) -> Mesh:
-    """Start the lab and connect it; `folder` is empty, `network` is more for the Fleet's.
-
-    With `remote` that cluster uses the istiod of the first, which then has two nodes.
-    """
+def make(folder: Path, name: str, **network: Any) -> Mesh:
+    """Start the lab and connect it; `folder` is empty, `network` is more for the Fleet's."""
     fleet = {
         "apiVersion": "isthmus.dev/v1alpha1",
         "kind": "Fleet",
@@ -183,15 +176,11 @@ def make(folder: Path, name: str, *, remote: str = "", **network: Any) -> Mesh:
                 "hubble": False,
                 "chart": {"path": str(charts.folder("cilium"))},
                 "values": {"envoy": {"enabled": False}, "l7Proxy": False, "operator": {"replicas": 1}},
-                "rollout": {
-                    "waves": [[each] for each in CLUSTERS] if remote else [list(CLUSTERS)],
-                    "timeout": "240s",
-                },
+                "rollout": {"waves": [list(CLUSTERS)], "timeout": "240s"},
                 **network,
             },
             "mesh": {
                 "istio": {
-                    "topology": "primary-remote" if remote else "multi-primary",
                     "trustDomain": DOMAIN,
                     "charts": {
                         "base": {"path": str(charts.folder("istio-base"))},
@@ -207,8 +196,7 @@ def make(folder: Path, name: str, *, remote: str = "", **network: Any) -> Mesh:
                     "id": number,
                     "region": each,
                     "context": f"{name}-{each}",
-                    "nodes": 2 if remote and number == 1 else 1,
-                    "istio": {"primary": CLUSTERS[0]} if each == remote else None,
+                    "nodes": 1,
                     "network": {"nodePort": 32378 + number},
                 }
                 for number, each in enumerate(CLUSTERS, start=1)

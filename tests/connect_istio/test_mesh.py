@@ -109,9 +109,9 @@ def test_with_everything_in_the_secrets_of_one_cluster_those_of_the_other_stay_s
     assert sorted(tokens) == ["west"]
 
     for path in (meshes.SECRETS, "/api/v1/secrets", f"{meshes.SECRETS}/cacerts"):
-        assert code_of(mesh, "west", path, tokens["west"]) == 403
-    assert code_of(mesh, "west", "/api/v1/namespaces/default/services", tokens["west"]) == 200
-    assert code_of(mesh, "west", f"{meshes.ISTIO}/configmaps", tokens["west"]) == 403
+        assert _code(mesh, "west", path, tokens["west"]) == 403
+    assert _code(mesh, "west", "/api/v1/namespaces/default/services", tokens["west"]) == 200
+    assert _code(mesh, "west", f"{meshes.ISTIO}/configmaps", tokens["west"]) == 403
 
 
 def test_the_key_of_the_root_is_in_no_cluster_and_no_key_is_in_a_plan(mesh: meshes.Mesh) -> None:
@@ -187,7 +187,7 @@ def test_down_takes_out_all_that_up_has_made(mesh: meshes.Mesh) -> None:
         assert "topology.istio.io/network" not in mesh.get(cluster, meshes.ISTIO)["metadata"]["labels"]
 
 
-def code_of(mesh: meshes.Mesh, cluster: str, path: str, token: str) -> int:
+def _code(mesh: meshes.Mesh, cluster: str, path: str, token: str) -> int:
     """Return what an API server answers to somebody with that token alone."""
     config = yaml.safe_load(mesh.lab.kubeconfig_path.read_text(encoding="utf-8"))
     address = mesh.lab.clusters[cluster].server
