@@ -590,6 +590,10 @@ ISTIO: dict[str, tuple[Json, set[tuple[int, str, str | None]]]] = {
         },
         {(11, "istio-remote-missing", "west")},
     ),
+    "an istiod of another cluster": (
+        {"west": {"istio": snapshot.Istio(trust_domain="shop.local", has_istiod=False)}},
+        set(),
+    ),
     "a key that nobody is called": (
         {"west": istio("west", orient=kubeconfig())},
         {(11, "istio-remote-missing", "west"), (11, "istio-remote-unknown", "west")},

@@ -52,8 +52,8 @@ def fleet(own: dict[str, Any] | None = None, network: dict[str, Any] | None = No
     [
         (fleet(), []),
         (fleet(mode="ambient"), ["istio-not-implemented"]),
-        (fleet(topology="primary-remote", own=None), ["istio-not-implemented"]),
-        (fleet(own={"primary": "west"}), ["istio-not-implemented"]),
+        (fleet(topology="primary-remote", own={"primary": "west"}), []),
+        (fleet(own={"primary": "west", "network": "other"}, charts=CROSSED), ["istio-not-implemented"]),
         (fleet(own={"network": "other"}), ["no-istio-charts"]),
         (fleet(own={"network": "other"}, charts=CROSSED), []),
         (fleet(own={"network": "other"}, charts=CROSSED, mode="ambient"), ["istio-not-implemented"]),
@@ -366,6 +366,35 @@ class TestOnServers:
         assert remote_secrets(mesh, "east") == ["central", "west"]
         wide = mesh.run("down", "--only", "east", "--dry-run")
         assert "still-read" in wide.said
+
+    @pytest.mark.long
+    def test_a_cluster_without_an_istiod_comes_after_its_primary_and_goes_before_it(
+        self, mesh: meshes.Net
+    ) -> None:
+        mesh.spec["mesh"]["istio"]["topology"] = "primary-remote"
+        mesh.own_cluster["east"] = {"istio": {"primary": "west"}}
+        mesh.write(rollout={"timeout": "60s", "waves": [["west"], ["east", "central"]]})
+
+        mesh.run("up")
+
+        ways = {name: remote_secrets(mesh, name) for name in meshes.CLUSTERS}
+        assert ways == {"west": ["central", "east"], "east": [], "central": ["east", "west"]}
+        assert mesh.get("east", f"{SECRETS}/cacerts") is None
+        assert mesh.get("east", "/apis/apps/v1/namespaces/istio-system/deployments/istiod") is None
+        told = mesh.get("east", f"{SPACE}/services/istiod")["metadata"]["annotations"]
+        assert told["service.cilium.io/global"] == "true"
+        ours = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Disthmus"
+        accounts = mesh.get("east", f"{SPACE}/serviceaccounts?{ours}")["items"]
+        assert sorted(each["metadata"]["name"] for each in accounts) == [
+            "istio-reader-central",
+            "istio-reader-west",
+        ]
+        assert "nothing to do" in mesh.run("up").err
+        assert "root-in-pods" in mesh.run("rotate", "--istio", "--yes", code=1).said
+        assert "remotes-left" in mesh.run("down", "--only", "west", "--dry-run", code=1).said
+        mesh.run("down", "--yes")
+        assert mesh.get("east", f"{SPACE}/services/istiod") is None
+        assert mesh.get("east", f"{SPACE}/serviceaccounts?{ours}")["items"] == []
 
     def test_an_istiod_that_never_gets_ready_takes_all_back_in_every_cluster(self, mesh: meshes.Net) -> None:
         mesh.spec["mesh"]["istio"]["values"] = {

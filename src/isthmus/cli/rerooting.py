@@ -30,9 +30,9 @@ async def rotate(
     """Run what is left of a rotation; return the last operation, None when nothing was left to do."""
     from isthmus.cli import connection
     from isthmus.engine import operations
-    from isthmus.rollout.connect import rotation
+    from isthmus.rollout.connect import istio, rotation
 
-    if lacking := keys.absent(place, ca):
+    if lacking := [*keys.absent(place, ca), *istio.rooted(place.fleet)]:
         output.refuse(lacking, ways.form)
     keys.refuse_elsewhere(place, ca)
     by = keys.mesh_signer(place, ca, ways.form)

@@ -39,6 +39,7 @@ KINDS: Final = {
         kinds.GATEWAY,
         kinds.DEPLOYMENT,
         kinds.CERTIFICATE,
+        kinds.SERVICE,
     )
 }
 """What may stand beside a chart, and be laid over one."""

@@ -13,7 +13,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.address import prefix
-from isthmus.mesh import balancers, settings
+from isthmus.mesh import balancers, remotes, settings
 from isthmus.mesh.trust import leaves
 from isthmus.model import app, datapath, errors
 from isthmus.model import mesh as meshes
@@ -265,6 +265,7 @@ def _mesh(
         config["clusters"] = entries
     return {
         "clustermesh": _mcs(known, certificates)
+        | _slices(known, cluster)
         | {
             "useAPIServer": True,
             "maxConnectedClusters": own.max_connected_clusters,
@@ -272,6 +273,11 @@ def _mesh(
             "config": config,
         }
     }
+
+
+def _slices(known: fleet.Fleet, cluster: fleet.Cluster) -> Values:
+    """Return what lets the API server of a cluster without an istiod find the primary's."""
+    return {"enableEndpointSliceSynchronization": True} if remotes.is_remote(known, cluster) else {}
 
 
 def _mcs(known: fleet.Fleet, certificates: str) -> Values:

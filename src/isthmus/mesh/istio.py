@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.mesh import balancers, gateways, settings
+from isthmus.mesh import remotes as flat
 from isthmus.model import datapath, errors
 from isthmus.model import mesh as meshes
 
@@ -38,30 +39,36 @@ def charts(
     *,
     pilots: Mapping[str, str] | None = None,
     addresses: Mapping[str, Sequence[gateways.Address]] | None = None,
+    root: str = "",
 ) -> dict[str, Values]:
     """Return the Helm values by chart, in the order of installation; nothing outside of the mesh.
 
     Charts are `base`, `istiod`, `cni`, `ztunnel` (ambient) and `gateway` (the east-west gateway). `pilots`
     has the address of each primary's east-west gateway; without it a remote of that primary is refused.
-    `addresses` has those of east-west gateways, by network.
+    `addresses` has those of east-west gateways, by network. With `root` (PEM) remotes reach istiod on the
+    flat network of ClusterMesh instead (`remotes`), and no gateway stands before it.
     """
     own = settings.istio(known, cluster)
     if own is None:
         return {}
-    found = {"base": _base(known, cluster), "istiod": _istiod(known, cluster, own, pilots or {})}
+    if root:
+        found = {"base": _flat_base(known, cluster), "istiod": _flat(known, cluster, own, root)}
+    else:
+        found = {"base": _base(known, cluster), "istiod": _istiod(known, cluster, own, pilots or {})}
     found["cni"] = _cni(cluster, own)
     if own.mode is meshes.Mode.AMBIENT:
         found["ztunnel"] = _ztunnel(cluster, own)
     if addresses and (crossed := gateways.networks(networks(known), addresses)):
         found["istiod"]["global"]["meshNetworks"] = crossed
-    if has_gateway(known, cluster) or remotes(known, cluster):
+    serves_remotes = not root and bool(flat.of(known, cluster.name))
+    if has_gateway(known, cluster) or serves_remotes:
         is_balanced = own.exposure is datapath.Exposure.LOAD_BALANCER
         found["gateway"] = gateways.values(
             own.network,
             exposure=own.exposure,
             node_port=own.node_port,
             notes=balancers.internal(cluster.provider) if is_balanced else {},
-            serves_remotes=bool(remotes(known, cluster)),
+            serves_remotes=serves_remotes,
         )
     return found
 
@@ -74,7 +81,7 @@ def objects(known: fleet.Fleet, cluster: fleet.Cluster) -> tuple[Values, ...]:
     found = [_namespace(cluster, own)]
     if spans_networks(known):
         found.append(gateways.hbone(own.network) if own.mode is meshes.Mode.AMBIENT else gateways.crossing())
-    if remotes(known, cluster):
+    if flat.of(known, cluster.name):
         found += gateways.exposed()
     return tuple(found)
 
@@ -129,15 +136,6 @@ def has_gateway(known: fleet.Fleet, cluster: fleet.Cluster) -> bool:
     return own is not None and own.mode is meshes.Mode.SIDECAR and spans_networks(known)
 
 
-def remotes(known: fleet.Fleet, cluster: fleet.Cluster) -> tuple[str, ...]:
-    """Return the clusters that use the istiod of this one."""
-    return tuple(
-        each.name
-        for each in known.clusters
-        if (own := settings.istio(known, each)) and own.primary == cluster.name and _is_remote(each, own)
-    )
-
-
 def _is_remote(cluster: fleet.Cluster, own: settings.Istio) -> bool:
     return own.primary is not None and own.primary != cluster.name
 
@@ -146,28 +144,49 @@ def _base(known: fleet.Fleet, cluster: fleet.Cluster) -> Values:
     own = settings.istio(known, cluster)
     if own is not None and _is_remote(cluster, own):
         return {"profile": "remote", "global": {"externalIstiod": True}}
-    return {"global": {"externalIstiod": True}} if remotes(known, cluster) else {}
+    return {"global": {"externalIstiod": True}} if flat.of(known, cluster.name) else {}
+
+
+def _shared(cluster: fleet.Cluster, own: settings.Istio) -> Values:
+    return _global(cluster) | {
+        "meshID": own.mesh_id,
+        # The key of this cluster in every remote secret.
+        "multiCluster": {"clusterName": cluster.name},
+        "network": own.network,
+    }
+
+
+def _config(known: fleet.Fleet, own: settings.Istio) -> Values:
+    config: Values = {"trustDomain": own.trust_domain}
+    if own.mode is meshes.Mode.SIDECAR and len(known.clusters) > 1:
+        # A Service of another cluster alone has no name here unless the proxy answers (istio#31760).
+        config["defaultConfig"] = {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}
+    return config
+
+
+def _flat_base(known: fleet.Fleet, cluster: fleet.Cluster) -> Values:
+    """Return the values of `base`: in a remote nobody would vouch for its validating webhook."""
+    return {"profile": "remote", "defaultRevision": ""} if flat.is_remote(known, cluster) else {}
+
+
+def _flat(known: fleet.Fleet, cluster: fleet.Cluster, own: settings.Istio, root: str) -> Values:
+    """Return the values of istiod where remotes reach it on the flat network."""
+    told: Values = {"global": _shared(cluster, own), "meshConfig": _config(known, own)}
+    if flat.is_remote(known, cluster):
+        return told | flat.values(cluster, own, root)
+    return told | (flat.serves(root) if flat.of(known, cluster.name) else {})
 
 
 def _istiod(
     known: fleet.Fleet, cluster: fleet.Cluster, own: settings.Istio, pilots: Mapping[str, str]
 ) -> Values:
     """Return the values of istiod (Istio setup/install/multicluster; ambient/install/multicluster)."""
-    shared = _global(cluster) | {
-        "meshID": own.mesh_id,
-        # The key of this cluster in every remote secret.
-        "multiCluster": {"clusterName": cluster.name},
-        "network": own.network,
-    }
-    config: Values = {"trustDomain": own.trust_domain}
-    if own.mode is meshes.Mode.SIDECAR and len(known.clusters) > 1:
-        # A Service of another cluster alone has no name here unless the proxy answers (istio#31760).
-        config["defaultConfig"] = {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}
+    shared, config = _shared(cluster, own), _config(known, own)
     if _is_remote(cluster, own):
         return _remote(cluster, own, shared, config, pilots)
     pilot: Values = {"cni": {"enabled": True}}
     environment: dict[str, str] = {}
-    if remotes(known, cluster):
+    if flat.of(known, cluster.name):
         shared["externalIstiod"] = True
         environment["EXTERNAL_ISTIOD"] = "true"
     found: Values = {"profile": "ambient"} if own.mode is meshes.Mode.AMBIENT else {}

@@ -102,7 +102,8 @@ def _istio(one: Mapping[str, Any]) -> list[tuple[str, ...]]:
         return []
     release = found["releases"].get("istiod")
     mtls = "strict" if found["strict"] else "plain too"
-    head = (one["cluster"], release["chart"] if release else "-", _component(found["istiod"]), mtls)
+    stands = f"of {found['primary']}" if found["primary"] else _component(found["istiod"])
+    head = (one["cluster"], release["chart"] if release else "-", stands, mtls)
     rows = [
         (
             each["cluster"],

@@ -34,6 +34,8 @@ def check(seen: Snapshot) -> Iterator[report.Said]:
             yield report.unchecked(TROUBLE, site, "the root of Istio", site.istio.roots)
             continue
         name, root = _root(site.istio.roots)
+        if not root and not site.istio.has_istiod:
+            continue  # it uses the istiod of another cluster, whose root it has
         if not root:
             why = Missing(why=f"neither Secret {PLUGGED} nor {OWN} holds a root that can be read")
             yield report.unchecked(TROUBLE, site, "the root of Istio", why)

@@ -20,7 +20,7 @@ from isthmus.engine import world as worlds
 from isthmus.engine.connect import look as looks
 from isthmus.mesh import gateways as crossings
 from isthmus.mesh import istio as istios
-from isthmus.mesh import readers, settings
+from isthmus.mesh import readers, remotes, settings
 from isthmus.mesh.trust import intermediate, secrets, sources
 from isthmus.model import datapath, errors, finding
 from isthmus.rollout import manifest
@@ -94,15 +94,18 @@ async def up(
             now=now,
         )
         for name in names
+        if name in remotes.primaries(known)
     }
-    marks = {name: sources.mark(source, trust[name], seen[name].cacerts) for name in names}
+    marks = dict.fromkeys(names, "") | {
+        name: sources.mark(source, each, seen[name].cacerts) for name, each in trust.items()
+    }
     made, values = list[drafts.Draft](), list[changes.ValueChange]()
     addresses = {name: gateways.of(known, name, seen) for name in names}
     for release in istio.releases_of(known):
-        app = istio.app(known, release, marks, addresses)
+        app = istio.app(known, release, marks, addresses, intermediate.pem(source.roots))
         if app is None:
             continue
-        beside = {name: _beside(known, name, release, seen[name], trust[name]) for name in names}
+        beside = {name: _beside(known, name, release, seen[name], trust.get(name)) for name in names}
         made.append(await drafts.up(world, app, known, folder=folder, only=names, beside=beside, key=_key()))
         for name in names:
             old = seen[name].releases.get(release)
@@ -122,10 +125,11 @@ async def up(
             *saying.unread(failed, (), "Istio"),
             *istio.adoption(picked, adopt=adopt),
             *itertools.chain.from_iterable(
-                sources.findings(source, name, one.cacerts, standing=one.managed, now=now)
-                for name, one in picked.items()
+                sources.findings(source, name, seen[name].cacerts, standing=seen[name].managed, now=now)
+                for name in trust
             ),
-            *_roots(picked, trust, source, adopt=adopt),
+            *istio.changed(known, seen, names),
+            *_roots({name: seen[name] for name in trust}, trust, source, adopt=adopt),
             *itertools.chain.from_iterable(_local(known, one) for one in picked.values()),
             *gateways.findings(known, picked, adopt=adopt),
             *gateways.left(known, chosen, seen),
@@ -161,7 +165,11 @@ async def down(
         made.append(dataclasses.replace(draft, plan=besides.deleted(draft.plan)))
     return Drafted(
         drafts=tuple(made),
-        findings=(*istio.adoption(there, adopt=adopt), *_stays(seen, there)),
+        findings=(
+            *istio.adoption(there, adopt=adopt),
+            *istio.orphaned(known, seen, tuple(there)),
+            *_stays(seen, there),
+        ),
     )
 
 
@@ -173,12 +181,13 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bo
         return dataclasses.replace(
             await _bare(server, cluster), rights=tuple(itertools.chain.from_iterable(wide))
         )
-    own, gateway, remotes, policies, rights, histories = await asyncio.gather(
+    own, gateway, others, policies, rights, histories = await asyncio.gather(
         asyncio.gather(
             server.get(kinds.SECRET, intermediate.SECRET, home),
             server.get(kinds.SECRET, OWN_ROOT, home),
             server.get(kinds.DEPLOYMENT, istio.ISTIOD, home),
             issued.standing(server, home),
+            server.get(kinds.SERVICE, remotes.SERVICE, home),
         ),
         _gateway(server, needs_nodes=needs_nodes),
         server.list(kinds.SECRET, home, labels=f"{readers.REMOTE}=true"),
@@ -186,7 +195,7 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bo
         _rights(server),
         asyncio.gather(*(releases.history(server, each, home) for each in istio.RELEASES)),
     )
-    cacerts, own_root, deployment, managed = own
+    cacerts, own_root, deployment, managed, service = own
     found = dict(zip(istio.RELEASES, histories, strict=True))
     standing = {name: each[-1] for name, each in found.items() if each and each[-1].status != "uninstalled"}
     return dataclasses.replace(
@@ -197,7 +206,8 @@ async def _look(server: kube.Cluster, cluster: fleet.Cluster, *, needs_nodes: bo
         cacerts=cacerts,
         managed=managed,
         has_own_root=own_root is not None,
-        remotes={_remote(body): body for body in remotes},
+        remotes={_remote(body): body for body in others},
+        service=service,
         rights=rights,
         **gateway,
     )
@@ -264,7 +274,7 @@ def _remote(body: Json) -> str:
 
 
 def _beside(
-    known: fleet.Fleet, name: str, release: str, seen: istio.Facts, trust: secrets.Trust
+    known: fleet.Fleet, name: str, release: str, seen: istio.Facts, trust: secrets.Trust | None
 ) -> besides.Beside:
     """Return what stands beside a chart: with istiod its authority and the accounts of those who read it."""
     if release == istio.BASE:
@@ -272,7 +282,13 @@ def _beside(
     if release == istio.GATEWAY:
         before = (gateways.bare(seen.crossing),) if seen.crossing is not None else ()
         return besides.Beside(objects=(gateways.crossing(),), before=before)
-    others = tuple(each.name for each in istio.members(known) if each.name != name)
+    others = tuple(each for each in remotes.primaries(known) if each != name)
+    if trust is None:
+        was = (remotes.bare(seen.service),) if seen.service and remotes.is_ours(seen.service) else ()
+        return besides.Beside(
+            objects=(*readers.rights(others), remotes.service()),
+            before=(*map(readers.bare, seen.rights), *was),
+        )
     patch = istios.patch(known, known.cluster(name))
     return besides.Beside(
         objects=(*trust.objects, *readers.rights(others)),
@@ -303,6 +319,8 @@ def _ours(one: istio.Facts) -> list[str]:
     ]
     if secrets.is_ours(one.cacerts):
         found.append(besides.label(intermediate.SECRET, readers.NAMESPACE))
+    if remotes.is_ours(one.service):
+        found.append(besides.label(remotes.SERVICE, readers.NAMESPACE, kinds.SERVICE.kind))
     return found + [besides.label_of(body) for body in one.rights]
 
 

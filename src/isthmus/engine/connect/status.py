@@ -17,6 +17,7 @@ from isthmus.engine import world as worlds
 from isthmus.engine.connect import draft, look
 from isthmus.engine.connect import istio as istios
 from isthmus.mesh import istiod, readers
+from isthmus.mesh import remotes as flat
 from isthmus.mesh.trust import intermediate, judge, leaves, secrets
 from isthmus.model import errors
 from isthmus.model import fleet as fleets
@@ -55,7 +56,9 @@ async def states(
 
     async def one(name: str) -> state.State:
         found = await _state(world, known, name, seen, roots=roots, is_stated=is_stated)
-        return await _with_istio(world, known, found, meshes[name], istio_roots)
+        primary = flat.primary_of(known, known.cluster(name)) or name
+        rules = meshes.get(primary, meshes[name])
+        return await _with_istio(world, known, found, meshes[name], istio_roots, rules=rules)
 
     found = await worlds.each(tuple(seen), one)
     return {
@@ -88,13 +91,16 @@ async def _with_istio(
     found: state.State,
     seen: istio.Facts,
     roots: Sequence[x509.Certificate],
+    *,
+    rules: istio.Facts,
 ) -> state.State:
-    """Return the state with that of Istio, where there is any."""
+    """Return the state with that of Istio, where there is any; `rules` is the cluster whose policies hold."""
     if found.error or seen.error or not (seen.deployment or seen.releases or seen.cacerts):
         return dataclasses.replace(found, facts=None if found.error else seen)
     name = found.cluster if found.cluster in known.by_name else seen.cluster
     said = await _told(world, name) if seen.deployment is not None else istiod.Told()
     is_member = any(each.name == name for each in istio.members(known))
+    is_remote = is_member and flat.is_remote(known, known.cluster(name))
     wanted = intermediate.name(known.name, name) if is_member and istio.names_authorities(known) else ""
     own = intermediate.judge(wanted, seen.cacerts, roots=roots, now=world.clock.now())
     return dataclasses.replace(
@@ -103,8 +109,9 @@ async def _with_istio(
             releases=seen.releases,
             ours=seen.ours,
             istiod=components.of(seen.deployment),
-            authority=own if is_member or seen.cacerts else None,
-            is_strict=closings.is_strict(seen),
+            authority=own if (is_member and not is_remote) or seen.cacerts else None,
+            is_strict=closings.is_strict(rules),
+            primary=flat.primary_of(known, known.cluster(name)) if is_remote else None,
             remotes=meshstate.remotes(known, seen, said),
             network=gateways.network(seen),
             gateway=components.of(seen.gateway),

@@ -84,6 +84,11 @@ def _kept(found: judges.Certificate, secret: Json | None) -> authorities.Issued 
     return authorities.Issued(_field(secret, CERTIFICATE), _field(secret, KEY))
 
 
+def pem(roots: Sequence[x509.Certificate]) -> str:
+    """Return roots as PEM, in their order."""
+    return "".join(root.public_bytes(serialization.Encoding.PEM).decode() for root in roots)
+
+
 def is_tls(secret: Mapping[str, Any] | None) -> bool:
     """Say whether a Secret has the fields of type kubernetes.io/tls, which istiod takes before its own."""
     return TLS in ((secret or {}).get("data") or {})
@@ -102,7 +107,7 @@ def body(
     for a new certificate when their text changes (Istio security/pkg/nodeagent/cache/secretcache.go,
     UpdateConfigTrustBundle), so their order matters.
     """
-    chain, trusted = issued.certificate + _pem(between), _pem(roots)
+    chain, trusted = issued.certificate + pem(between).encode(), pem(roots).encode()
     if is_tls:
         texts = {TLS: chain, TLS_KEY: issued.key, TLS_ROOT: trusted}
     else:
@@ -114,10 +119,6 @@ def body(
         "metadata": {"name": SECRET, "namespace": NAMESPACE, "labels": {secrets.MANAGED: "isthmus"}},
         "data": {field: base64.b64encode(text).decode() for field, text in texts.items()},
     }
-
-
-def _pem(certificates: Sequence[x509.Certificate]) -> bytes:
-    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
 
 
 def judge(

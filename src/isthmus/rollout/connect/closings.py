@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from isthmus.mesh import readers
+from isthmus.mesh import readers, remotes
 from isthmus.mesh.trust import secrets
 from isthmus.model import finding, plan
 from isthmus.model import mesh as meshes
@@ -36,9 +36,9 @@ def of(
 ) -> tuple[plan.Closing, ...]:
     """Return what is left to write at the end in the clusters that are chosen."""
     here = {each.name: seen[each.name] for each in istio.members(known)}
-    found = list[plan.Closing]()
+    found, reading = list[plan.Closing](), remotes.primaries(known)
     for name, one in here.items():
-        if name in chosen and not one.error:
+        if name in chosen and name in reading and not one.error:
             found += _reading(name, here, chosen, now=now, adopt=adopt)
             found += _policy(known, one, adopt=adopt)
     return tuple(found)
@@ -52,7 +52,7 @@ def findings(
     for name, one in here.items():
         if one.error:
             continue
-        for remote, other in here.items():
+        for remote, other in here.items() if name in remotes.primaries(known) else ():
             if remote != name and _is_later(name, remote, here, chosen):
                 yield _about(
                     "reader-later",

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from isthmus.mesh import gateways, readers, settings
+from isthmus.mesh import gateways, readers, remotes, settings
 from isthmus.mesh import istio as istios
 from isthmus.model import app as apps
 from isthmus.model import datapath, document, finding
@@ -18,7 +18,7 @@ from isthmus.model import mesh as meshes
 from isthmus.rollout.connect import system
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from isthmus.model import chart as charts
     from isthmus.model import fleet
@@ -72,6 +72,8 @@ class Facts:
     gateway_service: Json | None = None
     crossing: Json | None = None
     nodes: tuple[tuple[str, ...], ...] = ()
+    service: Json | None = None
+    """Service `istiod`: of the chart in a primary, ours in a remote."""
 
     @property
     def accounts(self) -> dict[str, str]:
@@ -101,17 +103,18 @@ def app(
     release: str,
     marks: Mapping[str, str],
     addresses: Mapping[str, Mapping[str, Sequence[gateways.Address]]] | None = None,
+    root: str = "",
 ) -> apps.App | None:
     """Return one chart of Istio as an App of the clusters in `marks`; None where there are none.
 
     A mark names root and authority of a cluster: istiod reads them at its start, so a new one restarts it.
-    `addresses` is what each is told of the gateways of each network.
+    `addresses` is what each is told of the gateways of each network, `root` is PEM.
     """
     stated = known.spec.mesh.istio.charts if known.spec.mesh and known.spec.mesh.istio else None
     told = addresses or {}
     found = {
         each.name: apps.Member(
-            values=values(known, each, release, marks[each.name], told.get(each.name)),
+            values=values(known, each, release, marks[each.name], told.get(each.name), root),
             membership=system.membership(each),
         )
         for each in members(known)
@@ -133,9 +136,10 @@ def values(
     release: str,
     mark: str,
     addresses: Mapping[str, Sequence[gateways.Address]] | None = None,
+    root: str = "",
 ) -> Values:
     """Return the Helm values of one chart in one cluster, the user's laid over them."""
-    compiled = istios.charts(known, cluster, addresses=addresses)
+    compiled = istios.charts(known, cluster, addresses=addresses, root=root)
     if release == GATEWAY:
         return _gateway(known, cluster, compiled["gateway"])
     # The chart's own reader may read every Secret; ours may not (`readers`).
@@ -165,6 +169,8 @@ def _istiod(known: fleet.Fleet, cluster: fleet.Cluster, compiled: Values, mark: 
     istiod tells agents of new roots, and agents listen: else a proxy learns of a root only when it renews its
     certificate, half a day later (Istio pilot/pkg/xds/pcds.go; pilot/cmd/pilot-agent/options/options.go).
     """
+    if remotes.is_remote(known, cluster):
+        return compiled
     pilot: Values = {
         "cni": {"enabled": False},
         "env": {"PILOT_REMOTE_CLUSTER_TIMEOUT": TIMEOUT, "ISTIO_MULTIROOT_MESH": "true"},
@@ -206,14 +212,98 @@ def findings(known: fleet.Fleet) -> Iterator[finding.Finding]:
 
 def _topologies(known: fleet.Fleet) -> Iterator[finding.Finding]:
     here = {each.name: settings.istio(known, each) for each in members(known)}
-    stated = known.spec.mesh.istio if known.spec.mesh else None
     ambient = [name for name, own in here.items() if own and own.mode is meshes.Mode.AMBIENT]
-    remote = [name for name, own in here.items() if own and own.primary not in {None, name}]
-    is_remote = stated is not None and stated.topology is meshes.Topology.PRIMARY_REMOTE
     if ambient:
         yield _later("ambient (ztunnel, waypoints)", "`mode: sidecar`")
-    if remote or is_remote:
-        yield _later("primary-remote (clusters without an istiod)", "`topology: multi-primary`")
+    serving = remotes.serving(known)
+    if serving and istios.spans_networks(known):
+        yield _later(
+            "primary-remote over several networks", "one `network` for all, or `topology: multi-primary`"
+        )
+    if serving and not settings.uses_cilium(known):
+        yield _later("primary-remote without ClusterMesh", "`topology: multi-primary`")
+    if len(serving) > 1:
+        # Cilium merges Services by their name, so a remote would reach the istiod of either.
+        yield _later(f"more than one primary with remotes ({', '.join(serving)})", "one of them as `primary`")
+    yield from _order(known)
+
+
+def _order(known: fleet.Fleet) -> Iterator[finding.Finding]:
+    """Yield each remote that would come with its primary, or before it."""
+    turns = {name: turn for turn, wave in enumerate(system.shell(known).waves) for name in wave}
+    for primary in remotes.serving(known):
+        for name in remotes.of(known, primary):
+            if name in turns and primary in turns and turns[name] <= turns[primary]:
+                yield _finding(
+                    "remote-before-primary",
+                    f"its istiod is that of {primary}, which does not come in an earlier wave",
+                    f"write `network: {{rollout: {{waves: [[{primary}], [{name}]]}}}}`",
+                    name,
+                )
+
+
+def changed(
+    known: fleet.Fleet, seen: Mapping[str, Facts], chosen: Collection[str]
+) -> Iterator[finding.Finding]:
+    """Yield where a cluster would change sides in place, or come without its primary."""
+    for name in chosen:
+        one, cluster = seen[name], known.cluster(name)
+        if remotes.is_remote(known, cluster) and one.deployment is not None:
+            yield _finding(
+                "istiod-in-remote",
+                "it has an istiod, and the Fleet says that it uses that of "
+                f"{remotes.primary_of(known, cluster)}",
+                f"isthmus connect down --only {name}, with the Fleet as it was; then isthmus connect up",
+                name,
+            )
+        if not remotes.is_remote(known, cluster) and remotes.is_ours(one.service):
+            yield _finding(
+                "was-remote",
+                "it used the istiod of another cluster, and the Fleet says that it has its own",
+                f"isthmus connect down --only {name}; then isthmus connect up",
+                name,
+            )
+        primary = remotes.primary_of(known, cluster)
+        if primary and primary not in chosen and ISTIOD not in seen[primary].releases:
+            yield _finding(
+                "no-primary",
+                f"its istiod is that of {primary}, where none is"
+                + (f": {seen[primary].error}" if seen[primary].error else ""),
+                f"isthmus connect up --only {primary},{name}",
+                name,
+            )
+
+
+def rooted(known: fleet.Fleet) -> tuple[finding.Finding, ...]:
+    """Return why the root of Istio is not replaced: pods of remotes have it from their making on."""
+    late = [name for primary in remotes.serving(known) for name in remotes.of(known, primary)]
+    if not late:
+        return ()
+    return (
+        _finding(
+            "root-in-pods",
+            f"the root of Istio is not replaced where clusters have no istiod ({', '.join(late)}): their "
+            "pods get it when they are made, and trust no istiod below another one",
+            "take Istio out of them and give it back afterwards, or write `topology: multi-primary`",
+        ),
+    )
+
+
+def orphaned(
+    known: fleet.Fleet, seen: Mapping[str, Facts], gone: Collection[str]
+) -> Iterator[finding.Finding]:
+    """Yield each remote that would stay without its primary."""
+    for primary in remotes.serving(known):
+        left = [
+            name for name in remotes.of(known, primary) if name not in gone and ISTIOD in seen[name].releases
+        ]
+        if primary in gone and left:
+            yield _finding(
+                "remotes-left",
+                f"{', '.join(left)} would have no istiod: no pod with a sidecar starts there then",
+                f"isthmus connect down --only {','.join([*left, primary])}",
+                primary,
+            )
 
 
 def _of_gateway(known: fleet.Fleet, cluster: fleet.Cluster) -> Iterator[finding.Finding]:

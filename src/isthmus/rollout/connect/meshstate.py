@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.mesh import istio as istios
 from isthmus.mesh import istiod, readers
+from isthmus.mesh import remotes as flat
 from isthmus.model import finding, plan
 from isthmus.rollout.connect import closings, gateways, istio
 
@@ -59,6 +60,8 @@ class Remote:
 def remotes(known: fleet.Fleet, facts: istio.Facts, said: istiod.Told) -> tuple[Remote, ...]:
     """Return how a cluster reads each other one: those of the Fleet, and whatever else it has."""
     names = [each.name for each in istio.members(known) if each.name != facts.cluster]
+    if facts.cluster not in flat.primaries(known):
+        names = []
     names += [name for name in (*facts.remotes, *said.states) if name not in {*names, facts.cluster}]
     found = []
     for name in dict.fromkeys(names):
@@ -117,8 +120,21 @@ def _of_cluster(
     yield from closings.plain(name, one)
     if one.deployment is not None:
         yield from _unread(known, one, told)
+    yield from _of_remote(known, one)
     if one.deployment is not None and not told.error:
         yield from gateways.judge(known, one, seen, told.gateways)
+
+
+def _of_remote(known: fleet.Fleet, one: istio.Facts) -> Iterator[finding.Finding]:
+    """Yield what keeps a cluster without an istiod from that of its primary."""
+    cluster = known.cluster(one.cluster)
+    if flat.is_remote(known, cluster) and not flat.is_ours(one.service):
+        yield _error(
+            "istiod-not-reached",
+            f"there is no Service {readers.NAMESPACE}/{flat.SERVICE} that leads to the istiod of "
+            f"{flat.primary_of(known, cluster)}",
+            one.cluster,
+        )
 
 
 def _unread(known: fleet.Fleet, one: istio.Facts, said: istiod.Told) -> Iterator[finding.Finding]:

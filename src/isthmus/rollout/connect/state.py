@@ -48,6 +48,8 @@ class Istio:
     authority: judge.Certificate | None
     """What istiod signs with."""
     remotes: tuple[meshstate.Remote, ...]
+    primary: str | None = None
+    """The cluster whose istiod it uses; None where it has its own."""
     network: str | None = None
     gateway: components.Component | None = None
     reached: tuple[str, ...] = ()
@@ -63,6 +65,7 @@ class Istio:
                 name: _release(found, is_ours=name in self.ours) for name, found in self.releases.items()
             },
             "istiod": _component(self.istiod),
+            "primary": self.primary,
             "strict": self.is_strict,
             "remotes": [each.to_json(now) for each in self.remotes],
             "network": self.network,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from isthmus.mesh import cilium, settings
+from isthmus.mesh import cilium, remotes, settings
 from isthmus.model import app as apps
 from isthmus.model import datapath, document, plan
 from isthmus.network.ipam import ranges
@@ -122,9 +122,11 @@ def gates(known: fleet.Fleet, rollout: apps.Rollout) -> tuple[apps.Gate, ...]:
 
 
 def default_waves(known: fleet.Fleet) -> tuple[tuple[str, ...], ...]:
-    """Return the first cluster alone and then all others: what breaks a network shall break one."""
-    first, *rest = (each.name for each in known.clusters)
-    return ((first,), tuple(rest)) if rest else ((first,),)
+    """Return the first cluster alone and then all others: what breaks a network shall break one.
+
+    Clusters without an istiod come after the one whose they use, which is then the first.
+    """
+    return remotes.waves(known)
 
 
 def with_own(known: fleet.Fleet, cluster: fleet.Cluster, compiled: Values) -> Values:
