@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from isthmus.policy import idle, world
 from isthmus.policy.cilium import lint, translate
+from isthmus.policy.istio import lint as istio
+from isthmus.policy.istio import read
 from isthmus.policy.kubernetes import rules
 
 if TYPE_CHECKING:
@@ -13,14 +15,13 @@ if TYPE_CHECKING:
     from isthmus.policy import rule
 
 
-def read(known: world.World, settings: world.Settings, policies: str | None = None) -> rule.Rules:
+def of(known: world.World, settings: world.Settings, policies: str | None = None) -> rule.Rules:
     """Return the rules of a cluster; `policies` names the one whose objects it has, where that is another."""
     name = policies or settings.cluster
     objects = known.policies.get(name, ())
     found = rules.read(objects, settings)
     if settings.enforcer is world.Enforcer.CILIUM:
-        own = tuple(each for each in known.services if each.cluster == name)
-        found += translate.translate(objects, settings=settings, services=own)
+        found += translate.translate(objects, settings=settings, services=_services(known, name))
     return found
 
 
@@ -33,12 +34,19 @@ def findings(known: world.World) -> tuple[finding.Finding, ...]:
         found += every.findings
         if settings.enforcer is world.Enforcer.CILIUM:
             found += lint.check(objects, settings=settings, known=known)
-            own = tuple(each for each in known.services if each.cluster == name)
-            every += translate.translate(objects, settings=settings, services=own)
+            every += translate.translate(objects, settings=settings, services=_services(known, name))
         found += idle.check(known, every, name)
+        mesh = read.read(objects, settings)
+        found += mesh.findings
+        own = [each for each in known.endpoints if each.cluster == name]
+        found += istio.lint(mesh, own, _services(known, name))
     return tuple(found)
+
+
+def _services(known: world.World, cluster: str) -> tuple[world.Service, ...]:
+    return tuple(each for each in known.services if each.cluster == cluster)
 
 
 def read_all(known: world.World) -> dict[str, rule.Rules]:
     """Return the rules of every cluster."""
-    return {name: read(known, settings) for name, settings in known.settings.items()}
+    return {name: of(known, settings) for name, settings in known.settings.items()}
