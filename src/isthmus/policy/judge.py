@@ -24,7 +24,7 @@ from isthmus.policy import (
     world,
 )
 from isthmus.policy.cilium import entities, proxy
-from isthmus.policy.istio import attach, read
+from isthmus.policy.istio import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from isthmus.policy.istio import model
 
 
+UNREAD: Final = "no layer reads CQL: who reaches the port may send any statement that its role may"
 Answers = tuple[tuple[str, tuple[int, ...]], ...]
 SECURITY: Final = "security.istio.io"
 ASSUMED: Final = (
@@ -115,10 +116,12 @@ class Judge:
         modes = asked.mesh.source, asked.mesh.destination
         if modes == (None, None) and self._is_mesh_untold:
             modes, notes = (world.Mesh.SIDECAR, world.Mesh.SIDECAR), (ASSUMED,)
+        if asked.cql is not None:
+            notes = (*notes, UNREAD)
         source, destination = _carried(source, modes[0]), _carried(destination, modes[1])
         call = hops.Call(source, destination, asked.protocol, asked.port, asked.request)
         policies = {name: self._istio(name, asked.mesh) for name in {source.cluster, destination.cluster}}
-        layers = tuple(wire.layers(call, policies, self._served(destination), self._network, _answers(asked)))
+        layers = tuple(wire.layers(call, policies, self._front(call), self._network, _answers(asked)))
         return answer.Answer(layers, notes)
 
     @functools.cached_property
@@ -143,17 +146,10 @@ class Judge:
             known = self._meshes[key] = read.read(objects, settings)
         return known
 
-    def _served(self, each: world.Endpoint) -> tuple[attach.Served, ...]:
-        """Return the Services of an endpoint."""
-        home = self._home(each.cluster)
-        return tuple(
-            attach.Served(one.namespace, one.name)
-            for one in self.world.services
-            if one.cluster == home
-            and one.namespace == each.namespace
-            and one.selector is not None
-            and one.selector.matches(each.labels)
-        )
+    def _front(self, call: hops.Call) -> wire.Front:
+        """Return the Services that a call may come by."""
+        home = self._home(call.destination.cluster)
+        return wire.front((each for each in self.world.services if each.cluster == home), call)
 
     def _network(self, hop: hops.Hop, answers: Answers) -> Iterator[answer.Layer]:
         """Yield what network policies say of a hop: the source's side, then the destination's."""

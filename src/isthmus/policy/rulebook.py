@@ -21,7 +21,8 @@ def of(known: world.World, settings: world.Settings, policies: str | None = None
     objects = known.policies.get(name, ())
     found = rules.read(objects, settings)
     if settings.enforcer is world.Enforcer.CILIUM:
-        found += translate.translate(objects, settings=settings, services=_services(known, name))
+        own = tuple(each for each in known.services if each.cluster == name)
+        found += translate.translate(objects, settings=settings, services=own)
     return found
 
 
@@ -30,21 +31,17 @@ def findings(known: world.World) -> tuple[finding.Finding, ...]:
     found: list[finding.Finding] = []
     for name, settings in known.settings.items():
         objects = known.policies.get(name, ())
+        services = tuple(each for each in known.services if each.cluster == name)
         every = rules.read(objects, settings)
         found += every.findings
         if settings.enforcer is world.Enforcer.CILIUM:
             found += lint.check(objects, settings=settings, known=known)
-            every += translate.translate(objects, settings=settings, services=_services(known, name))
+            every += translate.translate(objects, settings=settings, services=services)
         found += idle.check(known, every, name)
         mesh = read.read(objects, settings)
-        found += mesh.findings
-        own = [each for each in known.endpoints if each.cluster == name]
-        found += istio.lint(mesh, own, _services(known, name))
+        endpoints = [each for each in known.endpoints if each.cluster == name]
+        found += (*mesh.findings, *istio.lint(mesh, endpoints, services))
     return tuple(found)
-
-
-def _services(known: world.World, cluster: str) -> tuple[world.Service, ...]:
-    return tuple(each for each in known.services if each.cluster == cluster)
 
 
 def read_all(known: world.World) -> dict[str, rule.Rules]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from isthmus.policy import answer, decide, hops, ports, sentences
 from isthmus.policy.istio import attach, authorize
 from isthmus.policy.istio import decide as istio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from isthmus.policy import world
     from isthmus.policy.istio import model
 
 More = TypeVar("More")
@@ -21,16 +22,47 @@ WORDS = {
 }
 
 
+class Front(NamedTuple):
+    """The Services that a call may come by: which, the port of the first, and whether that speaks HTTP."""
+
+    services: tuple[attach.Served, ...] = ()
+    port: int | None = None
+    speaks_http: bool | None = None
+
+
+def front(services: Iterable[world.Service], call: hops.Call) -> Front:
+    """Return what a call comes by among the Services of its destination."""
+    chosen = [each for each in services if _serves(each, call.destination)]
+    for each in chosen:
+        for place, (protocol, port, target) in enumerate(each.ports):
+            number = target if isinstance(target, int) else _number(call, target)
+            if protocol == call.protocol and number == call.port:
+                name = each.names[place] if place < len(each.names) else ""
+                spoken = attach.speaks_http(port, name)
+                return Front(tuple(attach.Served(one.namespace, one.name) for one in chosen), port, spoken)
+    return Front(tuple(attach.Served(one.namespace, one.name) for one in chosen))
+
+
+def _number(call: hops.Call, name: str) -> int | None:
+    return call.destination.names.get(ports.Named(call.protocol, name))
+
+
+def _serves(each: world.Service, destination: world.Endpoint) -> bool:
+    if each.namespace != destination.namespace or each.selector is None:
+        return False
+    return each.selector.matches(destination.labels)
+
+
 def layers(
     call: hops.Call,
     policies: Mapping[str, model.Policies],
-    served: tuple[attach.Served, ...],
+    by: Front,
     network: Callable[[hops.Hop, More], Iterator[answer.Layer]],
     more: More,
 ) -> Iterator[answer.Layer]:
     """Yield what each layer says of a call; `network` asks the network policies of one hop."""
     is_carried = call.protocol is ports.Protocol.TCP
-    asked = _meant(call, served)
+    asked = _meant(call, by)
     is_mutual = is_carried and istio.speech(asked, policies).is_mutual
     waypoint = attach.waypoint(call.destination) if istio.passes_waypoint(asked) else None
     for hop in hops.hops(call, is_mutual=is_mutual, waypoint=waypoint):
@@ -41,16 +73,17 @@ def layers(
             yield _layer(found, call)
 
 
-def _meant(call: hops.Call, served: tuple[attach.Served, ...]) -> istio.Call:
+def _meant(call: hops.Call, by: Front) -> istio.Call:
     request = call.request
     is_http = request is not None and any((request.method, request.path, request.host, request.headers))
     return istio.Call(
         source=call.source,
         destination=call.destination,
         port=call.port,
-        is_http=is_http,
+        is_http=is_http or (request is None and by.speaks_http is True),
         request=request,
-        served=served,
+        service_port=by.port,
+        served=by.services,
     )
 
 

@@ -59,7 +59,11 @@ def matrix(
     else:
         _print(made, form)
     sys.stdout.flush()
-    reading.leave(read, output.Output.TEXT)
+    if form is Table.TEXT:
+        reading.leave(read, output.Output.TEXT)
+    # Who asks for rows by the hundred thousand is told what cannot be read, and no more: checks cost as much.
+    output.print_findings(read.findings)
+    raise typer.Exit(int(output.exit_code(read.findings)))
 
 
 def of(read: reading.Read) -> matrices.Matrix:

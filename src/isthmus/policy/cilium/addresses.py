@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from isthmus.address import prefix, space
 from isthmus.policy import labels
-from isthmus.policy.cilium import names, selectors
+from isthmus.policy.cilium import names, selectors, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +17,7 @@ Json = dict[str, Any]
 IPV4: Final = prefix.parse("0.0.0.0/0")
 IPV6: Final = prefix.parse("::/0")
 EVERY: Final = space.of([IPV4, IPV6])
+GROUP_KIND: Final = "CiliumCIDRGroup"
 OWN: Final = ("io.cilium.", "cilium.io/")
 """Labels that a group keeps for itself begin so (`RemoveCiliumLabels`, k8s/utils/utils.go)."""
 
@@ -33,7 +34,9 @@ def groups(objects: Iterable[world.Object]) -> dict[str, Group]:
     """Return the groups of CIDRs among objects; a CIDR that is none is left out, as the agent does."""
     found: dict[str, Group] = {}
     for each in objects:
-        if each.kind == "CiliumCIDRGroup":
+        if each.kind == GROUP_KIND and all(
+            odd.is_unknown for odd in shape.check(each.data, shape.GROUP, shape.LAST)
+        ):
             metadata = each.data.get("metadata") or {}
             written = metadata.get("labels") or {}
             kept = {str(key): str(value) for key, value in written.items() if not str(key).startswith(OWN)}
@@ -108,9 +111,14 @@ def _chosen(selector: labels.Selector, known: Mapping[str, Group]) -> space.Spac
     return found
 
 
+def is_cidr(text: object) -> bool:
+    """Say whether a text is a CIDR: an address, a slash and a length."""
+    try:
+        prefix.parse(str(text))
+    except ValueError:
+        return False
+    return "/" in str(text)
+
+
 def _good(texts: Iterable[object]) -> Iterator[prefix.Prefix]:
-    for text in texts:
-        try:
-            yield prefix.parse(str(text))
-        except ValueError:
-            continue
+    return (prefix.parse(str(text)) for text in texts if is_cidr(text))

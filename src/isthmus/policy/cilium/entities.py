@@ -5,6 +5,7 @@ Selectors are `EntitySelectorMapping` of `pkg/policy/api/entity.go`; labels thos
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Final
 
 from isthmus.address import prefix
@@ -19,6 +20,7 @@ CLUSTER: Final = ("host", "remote-node", "init", "ingress", "health", "unmanaged
 """Of `cluster` beside the pods of the own cluster; nodes of every cluster of a mesh are `remote-node`."""
 
 
+@functools.cache
 def select(name: str, cluster: str) -> frozenset[labels.Selector]:
     """Return what an entity of a policy of a cluster stands for; a name that is none stands for nothing."""
     if name == "all":

@@ -46,10 +46,12 @@ def check(
     taken: list[translate.Spec] = []
     for one in mine:
         found.extend(_shape(one, settings))
-        refusals = translate.refusals(one, settings.cilium)
-        found.extend(_refused(one, refusals, settings))
-        if not refusals:
-            taken.extend(translate.specs(one, settings))
+        specs = translate.taken(one, settings)
+        taken.extend(specs)
+        if not specs:
+            found.extend(_refused(one, translate.refusals(one, settings.cilium), settings))
+    for one in _groups(objects):
+        found.extend(_group(one, settings))
     groups = addresses.groups(objects)
     offered = known.services if known else ()
     own = tuple(one for one in offered if one.cluster == settings.cluster)
@@ -70,7 +72,30 @@ def check(
 
 
 def _groups(objects: Sequence[world.Object]) -> list[world.Object]:
-    return [each for each in objects if each.kind == "CiliumCIDRGroup"]
+    return [each for each in objects if each.kind == addresses.GROUP_KIND]
+
+
+def _group(each: world.Object, settings: world.Settings) -> Iterator[finding.Finding]:
+    origin = rule.Origin(each.kind, None, each.name, settings.cluster, each.file, each.line)
+    odds = list(shape.check(each.data, shape.GROUP, settings.cilium))
+    for odd in odds:
+        yield said.about(
+            origin,
+            "CIL-19" if odd.is_unknown else "CIL-18",
+            WARNING if odd.is_unknown else ERROR,
+            f"{odd.path}: {odd.message}",
+            remedy="correct it: until then the group has no addresses",
+        )
+    is_read = all(odd.is_unknown for odd in odds)
+    for text in (each.data.get("spec") or {}).get("externalCIDRs") or () if is_read else ():
+        if not addresses.is_cidr(text):
+            yield said.about(
+                origin,
+                "CIL-18",
+                WARNING,
+                f"spec.externalCIDRs: '{text}' is no CIDR, and the agent leaves it out",
+                remedy="write an address, a slash and a length",
+            )
 
 
 def _origin(each: world.Object, settings: world.Settings) -> rule.Origin:

@@ -95,9 +95,12 @@ def _proxied(
     if any(each.dns for each in narrowed):
         is_free = is_open and version >= OPENS_DNS
         return Answer(is_allowed=True) if is_free else _dns(found, ask, request, version)
-    others = any(each.other for each in narrowed)
-    if not others and (is_open or not any(each.http or each.names for each in narrowed)):
+    if not any(each.http or each.names or each.other for each in narrowed):
         return Answer(is_allowed=True)
+    if is_open and not any(each.other for each in narrowed):
+        # Envoy is on the way all the same, and what it cannot parse does not pass.
+        kind = Kind.HTTP if any(each.http for each in narrowed) else Kind.NAME
+        return Answer(is_allowed=True, kind=kind, rules=tuple(found))
     groups = _merged(found, ask)
     free = next((group for group in groups if _is_free(group)), None)
     if free is not None:
@@ -152,9 +155,8 @@ def _dns(
     found: Sequence[rule.Rule], ask: decide.Ask, request: layer7.Request | None, version: names.Version
 ) -> Answer:
     """The proxy's own table: rules of exactly this port; one without patterns allows every name."""
-    own = [
-        each for each in found if _entry(each, ask) is not None and (_is_exact(each, ask) or _has_dns(each))
-    ]
+    entries = {_entry(each, ask) for each in found if _has_dns(each)}
+    own = [each for each in found if _entry(each, ask) in entries]
     free = tuple(each for each in own if not _has_dns(each))
     if free:
         return Answer(is_allowed=True, kind=Kind.DNS, rules=free)
@@ -213,10 +215,6 @@ def _entry(each: rule.Rule, ask: decide.Ask) -> tuple[int, int] | str | None:
         if named.protocol is ask.protocol and ask.destination.names.get(named) == ask.port:
             return named.name
     return None
-
-
-def _is_exact(each: rule.Rule, ask: decide.Ask) -> bool:
-    return _width(each, ask) == 1
 
 
 def _width(each: rule.Rule, ask: decide.Ask) -> int:

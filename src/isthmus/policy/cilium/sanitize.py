@@ -63,6 +63,14 @@ class Where(NamedTuple):
     is_deny: bool
     is_host: bool
 
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether the agent looks at the rule: at deny rules since 1.17 (`Sanitize` of 1.16.0 does not).
+
+        What the API server refuses by the CRD's schema, it refuses in every rule.
+        """
+        return not self.is_deny or self.version >= SINCE_17
+
 
 def check(written: Json, *, path: str, is_namespaced: bool, version: Version) -> Iterator[Refusal]:
     """Yield why a rule (`spec`, or one of `specs`) is refused."""
@@ -79,16 +87,14 @@ def check(written: Json, *, path: str, is_namespaced: bool, version: Version) ->
         yield from _selector(written.get(key), f"{path}.{key}")
     for key in LISTS:
         where = Where(version, key.startswith("ingress"), key.endswith("Deny"), by_nodes is not None)
-        # Before 1.17 nothing looks at deny rules (`Sanitize` of 1.16.0).
-        if not where.is_deny or version >= SINCE_17:
-            for place, each in enumerate(written.get(key) or ()):
-                yield from _rule(each or {}, where, f"{path}.{key}[{place}]")
+        for place, each in enumerate(written.get(key) or ()):
+            yield from _rule(each or {}, where, f"{path}.{key}[{place}]")
 
 
 def _rule(each: Json, where: Where, path: str) -> Iterator[Refusal]:
     kinds = FROM if where.is_ingress else TO
     given = [kind for kind in kinds if each.get(kind)]
-    if len(given) > 1:
+    if len(given) > 1 and where.is_looked_at:
         yield Refusal(path, f"{given[0]} and {given[1]} cannot be in one rule: write two")
     requires = f"{'from' if where.is_ingress else 'to'}Requires"
     if each.get(requires) and where.version >= WITHOUT_REQUIRES:
@@ -96,7 +102,7 @@ def _rule(each: Json, where: Where, path: str) -> Iterator[Refusal]:
     if "toServices" in given and each.get("toPorts") and where.version < SINCE_17:
         yield Refusal(path, "toServices and toPorts cannot be in one rule before Cilium 1.17")
     yield from _peers(each, kinds, where, path)
-    if each.get("icmps") and each.get("toPorts"):
+    if each.get("icmps") and each.get("toPorts") and where.is_looked_at:
         yield Refusal(path, "icmps and toPorts cannot be in one rule: write two")
     for place, rule in enumerate(each.get("toPorts") or ()):
         yield from _ports(rule or {}, where, f"{path}.toPorts[{place}]")
@@ -118,6 +124,9 @@ def _peers(each: Json, kinds: tuple[str, ...], where: Where, path: str) -> Itera
                 yield from _cidr(one, here)
             elif kind.endswith("Entities"):
                 yield from _entity(one, where.version, here)
+            elif kind == "toServices":
+                chosen = (one or {}).get("k8sServiceSelector") or {}
+                yield from _selector(chosen.get("selector") or {}, f"{here}.k8sServiceSelector.selector")
 
 
 def _selector(written: Json | None, path: str) -> Iterator[Refusal]:
@@ -154,6 +163,9 @@ def _cidr_set(each: Json, version: Version, path: str) -> Iterator[Refusal]:
             path, f"exactly one of cidr, cidrGroupRef and cidrGroupSelector is needed; it has {said}"
         )
     if given != ["cidr"]:
+        # The agent checks no exception of a group; the API server does, by the format of the field.
+        for place, text in enumerate(each.get("except") or ()):
+            yield from _cidr(text, f"{path}.except[{place}]")
         return
     try:
         whole = _prefix(each["cidr"])
@@ -210,7 +222,7 @@ def _host(where: Where, path: str, *, is_dns: bool) -> Iterator[Refusal]:
 
 def _numbers(rule: Json, where: Where, path: str, *, has_dns: bool, has_rules: bool) -> Iterator[Refusal]:
     listed = rule.get("ports") or ()
-    if len(listed) > MOST_PORTS:
+    if len(listed) > MOST_PORTS and where.is_looked_at:
         yield Refusal(f"{path}.ports", f"{len(listed)} ports are more than {MOST_PORTS}")
     for place, each in enumerate(listed):
         here = f"{path}.ports[{place}]"
@@ -301,12 +313,14 @@ def is_name(text: str) -> bool:
 
 def port_number(text: str) -> int | None:
     """Return the number that Go reads from a text with any base; None when it is no port."""
+    if not re.fullmatch(r"[0-9A-Za-z_]+", text):
+        return None
     octal = re.fullmatch(r"0_?([0-7_]+)", text)
     try:
         found = int(octal[1], 8) if octal else int(text, 0)
     except ValueError:
         return None
-    return found if 0 <= found < ports.STRETCH and text[0] not in "+-" else None
+    return found if 0 <= found < ports.STRETCH else None
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

@@ -6,6 +6,7 @@ keep theirs. A source that no endpoint here has (`container:`, `cidr:`) stays in
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -92,11 +93,13 @@ def nodes(written: Json) -> labels.Selector:
     return read(written) & _without((*OUTSIDE, *OTHERS)) & labels.Selector(frozenset({absent}))
 
 
+@functools.cache
 def reserved(name: str) -> labels.Selector:
     """Return the selector of a reserved label."""
     return labels.exists(f"{labels.RESERVED}{name}")
 
 
+@functools.cache
 def _without(names: tuple[str, ...]) -> labels.Selector:
     absent = labels.Operator.ABSENT
     return labels.Selector(

@@ -9,7 +9,7 @@ from isthmus.policy import labels, ports, rule, world
 from isthmus.policy.cilium import addresses, said, selectors, translate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from isthmus.model import finding
 
@@ -33,8 +33,20 @@ class _Known:
     def any(self, selector: labels.Selector) -> bool:
         return bool(self._all.select(selector))
 
-    def guarded(self, selector: labels.Selector) -> list[world.Endpoint]:
-        return [self.own[place] for place in labels.places(self._own.select(selector))]
+    def guarded(self, selector: labels.Selector) -> int:
+        """Return the own endpoints that a selector matches, as a bit set over `own`."""
+        return self._own.select(selector)
+
+    def all_guarded(self, selectors_: Iterable[labels.Selector]) -> int:
+        """Return the own endpoints that any of some selectors matches."""
+        found = 0
+        for selector in set(selectors_):
+            found |= self._own.select(selector)
+        return found
+
+    def titles(self, marks: int) -> list[str]:
+        """Return what the endpoints of a bit set are called."""
+        return [self.own[place].title for place in labels.places(marks)]
 
 
 def check(
@@ -156,18 +168,13 @@ def _names(specs: Sequence[translate.Spec], rules: rule.Rules, asked: _Known) ->
     ]
     if not wanting:
         return
-    asking = [each for each in rules.rules if each.layer7 and each.layer7.dns]
+    asking = [each.subject for each in rules.rules if each.layer7 and each.layer7.dns]
+    shown = asked.all_guarded(asking)
     for spec in wanting:
-        guarded = translate.subject(spec)
-        if any(each.subject == guarded for each in asking):
-            continue
-        unseen = [
-            each.title
-            for each in asked.guarded(guarded)
-            if not any(one.subject.matches(each.labels) for one in asking)
-        ]
-        if unseen or not asked.own:
-            whom = said.some(unseen) or "whom it selects"
+        guarded = asked.guarded(translate.subject(spec))
+        unseen = guarded & ~shown
+        if unseen or not (asked.own or asking):
+            whom = said.some(asked.titles(unseen)) or "whom it selects"
             yield said.about(
                 spec.origin,
                 "CIL-11",
@@ -179,49 +186,58 @@ def _names(specs: Sequence[translate.Spec], rules: rule.Rules, asked: _Known) ->
 
 def _mesh(rules: rule.Rules, asked: _Known) -> Iterator[finding.Finding]:
     """L7 rules where Istio hides the requests, and tunnels and probes of ambient that nothing lets in."""
-    told: set[tuple[str, rule.Origin]] = set()
-    meshed = [each for each in asked.own if each.mesh is not world.Mesh.NONE]
+    places = {mesh: [n for n, each in enumerate(asked.own) if each.mesh is mesh] for mesh in world.Mesh}
+    width = (len(asked.own) + 7) // 8
+    ambient = labels.bits(places[world.Mesh.AMBIENT], width)
+    meshed = ambient | labels.bits(places[world.Mesh.SIDECAR], width)
+    told: set[rule.Origin] = set()
     for each in rules.rules if meshed else ():
-        if each.layer7 and each.layer7.http and ("CIL-6", each.origin) not in told:
-            hidden = [one.title for one in meshed if each.subject.matches(one.labels)]
-            if hidden:
-                told.add(("CIL-6", each.origin))
-                yield said.about(
-                    each.origin,
-                    "CIL-6",
-                    WARNING,
-                    f"{each.place}: HTTP rules cannot read what Istio carries for {said.some(hidden)}",
-                    remedy="write an AuthorizationPolicy instead, and leave the port to Cilium",
-                )
-    for one in meshed:
-        isolating = [
-            each
-            for each in rules.isolations
-            if each.direction is rule.Direction.INGRESS and each.subject.matches(one.labels)
-        ]
-        if one.mesh is world.Mesh.AMBIENT and isolating and ("CIL-7", isolating[0].origin) not in told:
-            found = list(_ambient(one, rules))
-            if found:
-                told.add(("CIL-7", isolating[0].origin))
-                yield said.about(
-                    isolating[0].origin,
-                    "CIL-7",
-                    WARNING,
-                    f"it isolates {one.title}, in ambient, and nothing lets in {' nor '.join(found)}",
-                    remedy="allow TCP 15008 from the mesh, and 169.254.7.127/32 by fromCIDR",
-                )
+        hidden = asked.guarded(each.subject) & meshed if each.layer7 and each.layer7.http else 0
+        if hidden and each.origin not in told:
+            told.add(each.origin)
+            yield said.about(
+                each.origin,
+                "CIL-6",
+                WARNING,
+                f"{each.place}: HTTP rules cannot read what Istio carries for "
+                f"{said.some(asked.titles(hidden))}",
+                remedy="write an AuthorizationPolicy instead, and leave the port to Cilium",
+            )
+    if ambient:
+        yield from _ambient(rules, asked, ambient)
 
 
-def _ambient(one: world.Endpoint, rules: rule.Rules) -> Iterator[str]:
+def _ambient(rules: rule.Rules, asked: _Known, ambient: int) -> Iterator[finding.Finding]:
     allowing = [
         each
         for each in rules.rules
-        if each.direction is rule.Direction.INGRESS
-        and each.action is rule.Action.ALLOW
-        and each.subject.matches(one.labels)
+        if each.direction is rule.Direction.INGRESS and each.action is rule.Action.ALLOW
     ]
-    if not any(ports.has(each.ports.numbers, ports.Protocol.TCP, HBONE) for each in allowing):
-        yield "the tunnel (TCP 15008)"
-    everyone = (each for each in allowing if labels.EVERY in each.peers.selectors)
-    if not any(each.peers.addresses.covers(PROBES) for each in allowing) and not any(everyone):
-        yield "the kubelet's probes (from 169.254.7.127)"
+    tunnelled = asked.all_guarded(
+        each.subject for each in allowing if ports.has(each.ports.numbers, ports.Protocol.TCP, HBONE)
+    )
+    probed = asked.all_guarded(
+        each.subject
+        for each in allowing
+        if labels.EVERY in each.peers.selectors or each.peers.addresses.covers(PROBES)
+    )
+    told: set[rule.Origin] = set()
+    for each in rules.isolations:
+        isolated = asked.guarded(each.subject) & ambient
+        shut = isolated & ~(tunnelled & probed)
+        if each.direction is not rule.Direction.INGRESS or not shut or each.origin in told:
+            continue
+        told.add(each.origin)
+        lacking = [
+            name
+            for name, let in (("the tunnel (TCP 15008)", tunnelled), ("probes from 169.254.7.127", probed))
+            if shut & ~let
+        ]
+        yield said.about(
+            each.origin,
+            "CIL-7",
+            WARNING,
+            f"it isolates {said.some(asked.titles(shut))}, in ambient, and nothing lets in "
+            f"{' nor '.join(lacking)}",
+            remedy="allow TCP 15008 from the mesh, and 169.254.7.127/32 by fromCIDR",
+        )

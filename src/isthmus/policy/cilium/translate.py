@@ -62,10 +62,9 @@ def translate(
     rules: list[rule.Rule] = []
     isolations: list[rule.Isolation] = []
     for each in objects:
-        if is_policy(each) and not refusals(each, settings.cilium):
-            for spec in specs(each, settings):
-                rules.extend(_rules(spec, context))
-                isolations.extend(_isolations(spec))
+        for spec in taken(each, settings) if is_policy(each) else ():
+            rules.extend(_rules(spec, context))
+            isolations.extend(_isolations(spec))
     return rule.Rules(tuple(rules), tuple(isolations))
 
 
@@ -79,8 +78,19 @@ def namespace(each: world.Object) -> str | None:
     return None if each.kind == CLUSTERWIDE else each.namespace or DEFAULT_NAMESPACE
 
 
-def specs(each: world.Object, settings: world.Settings) -> list[Spec]:
-    """Return the rules of an object that is not refused: `spec` and each of `specs`."""
+def taken(each: world.Object, settings: world.Settings) -> list[Spec]:
+    """Return the rules of an object, `spec` and each of `specs`; none where any is refused."""
+    return [] if _misshapen(each, settings.cilium) else _sound(_specs(each, settings), settings.cilium)
+
+
+def refusals(each: world.Object, version: tuple[int, int]) -> list[sanitize.Refusal]:
+    """Return why the API server or the agent refuses an object; empty when they take it."""
+    return _misshapen(each, version) or [
+        found for one in _specs(each, world.Settings(cilium=version)) for found in _checked(one, version)
+    ]
+
+
+def _specs(each: world.Object, settings: world.Settings) -> list[Spec]:
     data = shape.known({key: each.data.get(key) for key in shape.POLICY}, shape.POLICY, settings.cilium)
     found = [("spec", data["spec"])] if data.get("spec") is not None else []
     found += [(f"specs[{place}]", one) for place, one in enumerate(data.get("specs") or ())]
@@ -89,22 +99,23 @@ def specs(each: world.Object, settings: world.Settings) -> list[Spec]:
     return [Spec(origin, home, path, one) for path, one in found]
 
 
-def refusals(each: world.Object, version: tuple[int, int]) -> list[sanitize.Refusal]:
-    """Return why the API server or the agent refuses an object; empty when they take it."""
+def _sound(found: list[Spec], version: tuple[int, int]) -> list[Spec]:
+    return found if all(next(_checked(one, version), None) is None for one in found) else []
+
+
+def _checked(one: Spec, version: tuple[int, int]) -> Iterator[sanitize.Refusal]:
+    is_namespaced = one.namespace is not None
+    return sanitize.check(one.data, path=one.path, is_namespaced=is_namespaced, version=version)
+
+
+def _misshapen(each: world.Object, version: tuple[int, int]) -> list[sanitize.Refusal]:
     odd = shape.check(each.data, shape.POLICY, version)
     wrong = [sanitize.Refusal(one.path, one.message) for one in odd if not one.is_unknown]
-    if wrong:
-        return wrong
-    if each.data.get("spec") is None and each.data.get("specs") is None:
-        return [sanitize.Refusal("spec", "there is neither spec nor specs")]
-    if not each.name:
-        return [sanitize.Refusal("metadata.name", "a policy needs a name")]
-    home = namespace(each)
-    return [
-        found
-        for one in specs(each, world.Settings(cilium=version))
-        for found in sanitize.check(one.data, path=one.path, is_namespaced=home is not None, version=version)
-    ]
+    if not wrong and each.data.get("spec") is None and each.data.get("specs") is None:
+        wrong = [sanitize.Refusal("spec", "there is neither spec nor specs")]
+    if not wrong and not each.name:
+        wrong = [sanitize.Refusal("metadata.name", "a policy needs a name")]
+    return wrong
 
 
 def subject(spec: Spec) -> labels.Selector:

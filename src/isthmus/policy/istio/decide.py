@@ -135,13 +135,15 @@ def speech(call: Call, policies: Mapping[str, model.Policies]) -> mtls.Spoken:
     source, destination = call.source, call.destination
     if call.is_mutual is not None:
         return mtls.Spoken(call.is_mutual)
-    if source.mesh is world.Mesh.NONE:
+    theirs = _of(policies, source.cluster)
+    is_gateway = source.namespace is not None and attach.is_gateway(source, theirs)
+    if source.mesh is world.Mesh.NONE and not is_gateway:
         return mtls.Spoken(is_mutual=False)
-    meshes = {source.mesh, destination.mesh}
+    # A gateway is a proxy of the mesh, whether or not its manifest tells of injection.
+    meshes = {world.Mesh.SIDECAR if is_gateway else source.mesh, destination.mesh}
     if world.Mesh.AMBIENT in meshes:
         # ztunnel and sidecars of an ambient mesh tunnel to each other; DestinationRules mean nothing to it.
         return mtls.Spoken(world.Mesh.NONE not in meshes)
-    theirs = _of(policies, source.cluster)
     said = mtls.spoken(source, theirs, call.served, call.service_port or call.port)
     if said is not None:
         return said
@@ -205,7 +207,8 @@ def _closed(
         )
     if not said.is_mutual:
         return None
-    if where is Point.SIDECAR and taken.mode is model.Mode.DISABLE:
+    is_tunnelled = call.source.mesh is world.Mesh.AMBIENT
+    if where is Point.SIDECAR and taken.mode is model.Mode.DISABLE and not is_tunnelled:
         why = f"{call.destination.title} takes plaintext alone on port {call.port}, and mutual TLS comes"
         because = (*taken.because, *said.because)
         return Decision(Verdict.DENY, (why,), because, where, None, "let both sides agree")
