@@ -302,3 +302,12 @@ def test_the_labels_of_a_policy_stand_for_all_its_rules() -> None:
     assert [each.place for each in found.rules] == ["specs[0].egress[0]", "specs[1].ingress[0]"]
     assert {each.origin.name for each in found.rules} == {"p"}
     assert labels.NAMESPACE in found.rules[0].subject.keys
+
+
+def test_icmp_type_0_is_every_type() -> None:
+    # A key with port 0 is a wildcard; seen in Cilium's own engine (LookupFlow, pkg/policy/lookup.go)
+    rule = "ingress: [{icmps: [{fields: [{type: %s}]}]}]"
+    for written, is_open in (("0", True), ("EchoReply", True), ("3", False), ("8", True)):
+        policy = ground.policy(f"{{endpointSelector: {{}}, {rule % written}}}")
+        said = ground.verdict([policy], WEB, API, 8, protocol=ports.Protocol.ICMP)
+        assert (said == "allow") == is_open, written

@@ -67,19 +67,6 @@ def of_names(
     return space.of(prefix.Prefix(place, 1) for name in found for place in answers[name])
 
 
-def world_selectors(texts: Iterable[str]) -> frozenset[labels.Selector]:
-    """Return the selectors that a CIDR of everything means beside its addresses (`IPStringToLabel`)."""
-    found: set[labels.Selector] = set()
-    for text in texts:
-        if text.endswith("/0"):
-            sixth = f"{labels.RESERVED}world-ipv6"
-            not_sixth = labels.Selector(frozenset({labels.Requirement(sixth, labels.Operator.ABSENT)}))
-            # What is the world of no family stands for IPv4 here, as where that alone is on.
-            fourth = selectors.reserved("world") & not_sixth
-            found |= {labels.exists(sixth)} if ":" in text else {fourth, selectors.reserved("world-ipv4")}
-    return frozenset(found)
-
-
 def _base(each: Json, known: Mapping[str, Group]) -> space.Space:
     if each.get("cidr"):
         return space.of([prefix.parse(each["cidr"])])

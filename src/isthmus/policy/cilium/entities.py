@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WORLD: Final = ("world", "world-ipv4", "world-ipv6")
+SOMEWHERE: Final = {"world": (0,), "world-ipv4": (0,), "world-ipv6": (prefix.V6,)}
+"""Where the world as such is: at the first address of a family, which ranges of the whole family cover."""
 CLUSTER: Final = ("host", "remote-node", "init", "ingress", "health", "unmanaged", "kube-apiserver")
 """Of `cluster` beside the pods of the own cluster; nodes of every cluster of a mesh are `remote-node`."""
 
@@ -85,7 +87,7 @@ def named(
         name=name,
         kind="Entity",
         labels=_entity_labels(name, cluster, is_outside=is_outside),
-        addresses=addresses,
+        addresses=addresses or SOMEWHERE.get(name, ()),
         is_managed=name in {"health", "ingress", "init", "cluster", "cluster-mesh"},
     )
 

@@ -104,7 +104,9 @@ def _types(fields: Iterable[Json]) -> ports.Ports:
         protocol = icmp.FAMILIES[each.get("family") or ""]
         number = icmp.number(each.get("type"), protocol)
         if number is not None:
-            found |= ports.interval(protocol, number, number)
+            # Type 0 is a port 0 to the policy map, which is every type (`keysForRange`, pkg/policy/l4.go).
+            last = number or ports.STRETCH - 1
+            found |= ports.interval(protocol, number, last)
     return found
 
 

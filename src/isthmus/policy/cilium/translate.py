@@ -133,13 +133,8 @@ def peers(each: Json, *, spec: Spec, context: Context, is_ingress: bool) -> rule
         return None
     chosen = _selectors(each, side, spec, context)
     sets = each.get(f"{side}CIDRSet") or ()
-    listed = [
-        *(each.get(f"{side}CIDR") or ()),
-        *(one["cidr"] for one in sets if one.get("cidr") and not one.get("except")),
-    ]
     space = addresses.of_cidrs(each.get(f"{side}CIDR") or ()) | addresses.of_sets(sets, context.groups)
     space |= addresses.of_names(each.get("toFQDNs") or (), context.settings.answers, context.version)
-    chosen |= addresses.world_selectors(listed)
     found = services.named(each.get("toServices") or (), context.services)
     chosen |= services.pods(found, cluster=context.cluster, version=context.version)
     space |= services.addresses(found)
