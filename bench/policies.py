@@ -55,7 +55,7 @@ def _deployment(namespace: str, number: int) -> dict[str, Any]:
         "spec": {
             "replicas": 2,
             "selector": {"matchLabels": {"app": f"app-{number}"}},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            "template": {"metadata": {"labels": dict(labels)}, "spec": {"containers": [container]}},
         },
     }
 

@@ -66,7 +66,7 @@ def policies(shop: Shop, cluster: str = "west") -> list[str]:
 
 def test_intents_are_one_transaction_and_every_change_by_hand_is_found(shop: Shop) -> None:
     shop.run("deploy up")
-    shop.run("up")
+    shown = shop.run("up").out
     brought = {name: policies(shop, name) for name in shop.clusters}
     context = shop.lab.clusters["west"].context
     flags = ["--context", context, "--to", "data/db", "--port", "9042", "--expect"]
@@ -83,6 +83,7 @@ def test_intents_are_one_transaction_and_every_change_by_hand_is_found(shop: Sho
     shop.run("down")
 
     assert list(brought.values()) == [["backup-ingress", "isthmus-default-deny"]] * 3
+    assert "192.0.2.0-192.0.2.255[External] → west:data/db[StatefulSet]: closes all but TCP 9042" in shown
     assert "nothing beside it" in clean.out
     assert [(each["code"], each["cluster"], each["name"]) for each in drifted] == [
         ("access-missing", "west", "backup-ingress"),

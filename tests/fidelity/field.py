@@ -24,8 +24,11 @@ KINDS: Final = {
     "CiliumNetworkPolicy": kinds.CILIUM_POLICY,
     "CiliumClusterwideNetworkPolicy": kinds.CILIUM_CLUSTER_POLICY,
 }
-NAME: Final = "k8s:io.cilium.k8s.policy.name"
-SECONDS: Final = 20.0
+NAME: Final = "io.cilium.k8s.policy.name"
+UID: Final = "io.cilium.k8s.policy.uid"
+SECONDS: Final = 60.0
+STAYS: Final = 12
+"""Looks in a row, a tenth of a second and a command apart, after which nothing more is expected."""
 
 
 class Spot(NamedTuple):
@@ -134,15 +137,19 @@ class Field:
         await self._settle(name, ())
 
     async def _settle(self, name: str, objects: Sequence[Json]) -> None:
-        """Wait until the agent has just these policies, and every endpoint their revision."""
+        """Wait until the agent has just these policies, and every endpoint their revision.
+
+        A policy whose rules select nothing leaves no trace there, so a state that stays is taken too.
+        """
         wanted = sorted(each["metadata"]["name"] for each in objects)
+        last, stays = (0, [""]), 0
         async with asyncio.timeout(SECONDS):
-            while True:
-                revision, have = await self._policies(name)
-                if have == wanted:
-                    break
+            while last[1] != wanted and stays < STAYS:
+                found = await self._policies(name)
+                stays = stays + 1 if found == last and not set(found[1]) - set(wanted) else 0
+                last = found
                 await asyncio.sleep(0.1)
-        await self._dbg(name, "policy", "wait", str(revision), "--max-wait-time", "15", "--sleep-time", "1")
+        await self._dbg(name, "policy", "wait", str(last[0]), "--max-wait-time", "15", "--sleep-time", "1")
 
     async def _policies(self, name: str) -> tuple[int, list[str]]:
         """Return the agent's revision and the names of policies it has, each once for an object."""
@@ -150,10 +157,10 @@ class Field:
         held = json.loads(said["policy"] or "[]") or []
         found = set()
         for each in held:
-            labels = {one["key"]: one["value"] for one in each.get("labels") or ()}
-            own = labels.get(NAME.removeprefix("k8s:"), "")
+            labels = {one["key"]: one["value"] for one in each.get("Labels") or ()}
+            own = labels.get(NAME, "")
             if own.startswith("fid-"):
-                found.add((own, labels.get("io.cilium.k8s.policy.uid")))
+                found.add((own, labels.get(UID)))
         return int(said["revision"]), sorted(own for own, _ in found)
 
     async def _dbg(self, name: str, *words: str) -> str:

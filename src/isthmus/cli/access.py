@@ -122,7 +122,8 @@ def up(
     with running.told("access"):
         found = enforcing.find(folder, form)
         enforcing.refuse_unheld(found, form, is_accepted=accept)
-        running.finish(asyncio.run(running.run(found.about, "up", ways, only=only)), form)
+        ran = enforcing.up(found, ways, only=only, before=enforcing.show_consequences)
+        running.finish(asyncio.run(ran), form)
 
 
 @app.command()

@@ -12,11 +12,17 @@ from isthmus.cli import output, places, running
 from isthmus.model import errors, finding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from isthmus.engine import world as worlds
+    from isthmus.model import operation
     from isthmus.model import plan as plans
     from isthmus.policy.intents import compile as compiling
+
+
+MOST = 20
+"""Connections that a plan lists."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,6 +108,14 @@ def show_plan(found: Enforced, made: plans.Plan, form: output.Output) -> None:
     output.print_findings(found.unheld)
 
 
+def show_consequences(lines: Sequence[str]) -> None:
+    """Print which connections open and close, the first ones and how many more."""
+    for line in lines[:MOST]:
+        typer.echo(line)
+    rest = f" (the first {MOST} are listed)" if len(lines) > MOST else ""
+    typer.echo(f"{len(lines)} connections change{rest}\n" if lines else "no connection changes\n")
+
+
 def refuse_unheld(found: Enforced, form: output.Output, *, is_accepted: bool) -> None:
     """Leave with 1 where a part of an intent holds nowhere and nobody said that this is known."""
     if found.unheld and not is_accepted:
@@ -112,6 +126,63 @@ def refuse_unheld(found: Enforced, form: output.Output, *, is_accepted: bool) ->
             remedy="change them, or apply the rest with --accept-not-holding",
         )
         output.refuse([*found.unheld, refused], form)
+
+
+async def up(
+    found: Enforced, ways: running.Ways, *, only: str | None, before: Callable[[Sequence[str]], None]
+) -> operation.Operation | None:
+    """Draft an `up`, show it with what it opens and closes, ask, and run it."""
+    from isthmus.cli import connection
+    from isthmus.engine import draft as drafts
+    from isthmus.engine import operations
+
+    wanted, fleet, folder = found.about.both()
+    chosen = found.about.pick(only)
+    async with connection.opened(found.about.voters, with_helm=True) as world:
+        if not (ways.dry_run or ways.wait):
+            await operations.refuse_owned(world, found.about.voters, found.about.namespace, found.about.app)
+        if ways.form is output.Output.TEXT:
+            typer.echo(f"asking {len(chosen or found.about.clusters)} clusters…", err=True)
+        draft = await drafts.up(world, wanted, fleet, folder=folder, only=chosen)
+        if ways.form is output.Output.TEXT and not draft.plan.is_empty:
+            before(await consequences(world, found, chosen or found.about.clusters))
+        return await running.start(world, draft, ways, show=lambda made, form: show_plan(found, made, form))
+
+
+async def consequences(world: worlds.World, found: Enforced, clusters: Sequence[str]) -> list[str]:
+    """Return a line for each connection that the intents open or close beside what stands there now.
+
+    Clusters that do not answer, and what may not be read, are told by the plan.
+    """
+    import asyncio
+
+    from isthmus.clients import policed
+    from isthmus.policy import diff, matrix, rulebook
+    from isthmus.policy import world as policies
+    from isthmus.policy.intents import drift as drifts
+    from isthmus.policy.manifests import cluster, enforcers
+    from isthmus.render import connections
+
+    asked = [name for name in clusters if name in world.clusters]
+    answers = await asyncio.gather(
+        *(policed.read(world.clusters[name]) for name in asked), return_exceptions=True
+    )
+    live = {
+        name: [policies.Object(each) for each in answer[0]]
+        for name, answer in zip(asked, answers, strict=True)
+        if not isinstance(answer, BaseException)
+    }
+    made = {
+        name: [*drifts.others(kept), *map(policies.Object, found.compiled.objects[name])]
+        for name, kept in live.items()
+    }
+    settings = {name: enforcers.settings(name, [*live[name], *made[name]]) for name in live}
+
+    def judged(objects: dict[str, list[policies.Object]]) -> matrix.Matrix:
+        known, _ = cluster.read(objects, settings)
+        return matrix.Matrix(known, rulebook.read_all(known))
+
+    return [connections.change(each) for each in diff.changes(judged(live), judged(made))]
 
 
 async def drift(found: Enforced, only: str | None) -> tuple[list[finding.Finding], dict[str, str]]:

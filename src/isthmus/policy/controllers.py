@@ -1,18 +1,17 @@
-"""What comes in through Ingress and Route objects: a controller somewhere in the cluster opens the connection.
+"""What comes in through Ingress and Route objects: a controller in the cluster opens the connection.
 
 Which pods the controller has no manifest says; it stands for any pod of a namespace that no rule knows.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from isthmus.model import finding
-from isthmus.policy import labels, matrix, ports, rule, world
+from isthmus.policy import labels, ports, world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 TITLE: Final = "{ingress-controller}"
 NAMESPACE: Final = "ingress-controller-ns"
@@ -20,14 +19,6 @@ GROUPS: Final = {
     "Ingress": frozenset({"networking.k8s.io", "extensions"}),
     "Route": frozenset({"route.openshift.io", ""}),
 }
-
-
-class Row(NamedTuple):
-    """What a controller reaches, and the ports."""
-
-    source: str
-    destination: str
-    ports: ports.Ports
 
 
 class Backend(NamedTuple):
@@ -49,37 +40,18 @@ def endpoint(cluster: str) -> world.Endpoint:
     return world.Endpoint(cluster, NAMESPACE, TITLE, "Pod", held)
 
 
-def rows(
-    known: world.World, rules: Mapping[str, rule.Rules]
-) -> tuple[tuple[Row, ...], tuple[finding.Finding, ...]]:
-    """Return what controllers reach through the objects of all clusters, and what those objects lack."""
-    found: dict[tuple[str, str], ports.Ports] = {}
+def wanted(
+    known: world.World, cluster: str
+) -> tuple[dict[world.Endpoint, ports.Ports], tuple[finding.Finding, ...]]:
+    """Return the pods behind the services that objects of a cluster name, with the ports asked of each.
+
+    A service that the objects name and nobody gave is a finding.
+    """
     findings: list[finding.Finding] = []
-    for cluster, objects in known.policies.items():
-        wanted = _wanted(known, cluster, objects, findings)
-        if not wanted:
-            continue
-        source = endpoint(cluster)
-        some = dataclasses.replace(known, endpoints=(source, *wanted))
-        judged = matrix.Matrix(some, {cluster: rules.get(cluster, rule.Rules())})
-        accepted = judged.accepted(source)
-        prefix = f"{cluster}:" if len(known.settings) > 1 else ""
-        for destination, asked in wanted.items():
-            held = ports.intersection(asked, accepted.get(destination, ports.NONE))
-            if held.intervals:
-                ends = prefix + TITLE, prefix + destination.title
-                found[ends] = ports.union(found.get(ends, ports.NONE), held)
-    return tuple(Row(*ends, held) for ends, held in found.items()), tuple(findings)
-
-
-def _wanted(
-    known: world.World, cluster: str, objects: Iterable[world.Object], findings: list[finding.Finding]
-) -> dict[world.Endpoint, ports.Ports]:
-    """Return the pods behind the services that objects name, and the ports that are asked of each."""
     services = {(each.namespace, each.name): each for each in known.services if each.cluster == cluster}
     pods = [each for each in known.endpoints if each.cluster == cluster and each.is_pod]
     found: dict[world.Endpoint, ports.Ports] = {}
-    for each in objects:
+    for each in known.policies.get(cluster, ()):
         if each.group not in GROUPS.get(each.kind, ()):
             continue
         backends = _ingress(each) if each.kind == "Ingress" else _route(each)
@@ -92,13 +64,15 @@ def _wanted(
                 if service.selector is not None and service.selector.matches(pod.labels):
                     held = _ports(service, backend, pod)
                     found[pod] = ports.union(found.get(pod, ports.NONE), held)
-    return found
+    return found, tuple(findings)
 
 
 def _ports(service: world.Service, backend: Backend, pod: world.Endpoint) -> ports.Ports:
-    """Return the ports of a pod that a backend means."""
+    """Return the ports of a pod that a backend means: controllers speak TCP."""
     found = ports.NONE
     for place, (protocol, port, target) in enumerate(service.ports):
+        if protocol != ports.Protocol.TCP:
+            continue
         name = service.names[place] if place < len(service.names) else ""
         means = {port, name} | ({target} if backend.is_target else set())
         if backend.port is None or backend.port in means:

@@ -6,6 +6,7 @@ range that is only written otherwise is no change.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from isthmus.policy import classes, ports
@@ -70,7 +71,7 @@ def _outside(ends: Ends, old: Iterable[Span], new: Iterable[Span]) -> Iterator[C
     edges = sorted({edge for side in sides for span in side for edge in span[:2]})
     joined: list[tuple[int, int, ports.Ports, ports.Ports]] = []
     places = [0, 0]
-    for first, end in zip(edges, edges[1:], strict=False):
+    for first, end in itertools.pairwise(edges):
         held = [_at(side, places, number, first) for number, side in enumerate(sides)]
         if joined and joined[-1][1] == first and joined[-1][2:] == tuple(held):
             joined[-1] = (joined[-1][0], end, *joined[-1][2:])

@@ -7,17 +7,34 @@ the destination (Cilium `Documentation/network/servicemesh/istio.rst`; istio.io 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from typing import TYPE_CHECKING, Final
 
-from isthmus.policy import answer, decide, hops, locate, question, rule, rulebook, sentences, world
+from isthmus.policy import (
+    answer,
+    decide,
+    hops,
+    locate,
+    question,
+    rule,
+    rulebook,
+    sentences,
+    wire,
+    world,
+)
 from isthmus.policy.cilium import entities, proxy
+from isthmus.policy.istio import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from isthmus.policy.istio import model
 
+
+UNREAD: Final = "no layer reads CQL: who reaches the port may send any statement that its role may"
 Answers = tuple[tuple[str, tuple[int, ...]], ...]
+SECURITY: Final = "security.istio.io"
 ASSUMED: Final = (
     "no manifest says how Istio carries these pods; sidecars are assumed, since there are Istio policies"
 )
@@ -30,6 +47,7 @@ class Judge:
         self.world = known
         self._directory = locate.Directory(known)
         self._books: dict[tuple[str, Answers], decide.Book] = {}
+        self._meshes: dict[tuple[str, str | None, str | None], model.Policies] = {}
 
     def ask(self, asked: question.Question) -> answer.Answer:
         """Return the answer to a question; InputError when it names what is not there.
@@ -69,9 +87,12 @@ class Judge:
         return known
 
     def _compile(self, settings: world.Settings) -> rule.Rules:
+        return rulebook.of(self.world, settings, self._home(settings.cluster))
+
+    def _home(self, cluster: str) -> str:
+        """Return whose objects a cluster has: its own, or those of the only cluster there are any of."""
         kept = self.world.policies
-        is_other = settings.cluster not in kept and len(kept) == 1
-        return rulebook.read(self.world, settings, next(iter(kept)) if is_other else None)
+        return cluster if cluster in kept or len(kept) != 1 else next(iter(kept))
 
     def _spot(self, spot: question.Spot, asked: question.Question) -> tuple[world.Endpoint, ...]:
         ends = (asked.source, asked.destination)
@@ -91,19 +112,44 @@ class Judge:
     ) -> answer.Answer:
         if source is destination and source.kind == "Pod":
             return answer.Answer((), ("a pod always reaches itself",))
-        source, destination = self._meshed(source, asked.mesh), self._meshed(destination, asked.mesh)
+        notes: tuple[str, ...] = ()
+        modes = asked.mesh.source, asked.mesh.destination
+        if modes == (None, None) and self._is_mesh_untold:
+            modes, notes = (world.Mesh.SIDECAR, world.Mesh.SIDECAR), (ASSUMED,)
+        if asked.cql is not None:
+            notes = (*notes, UNREAD)
+        source, destination = _carried(source, modes[0]), _carried(destination, modes[1])
         call = hops.Call(source, destination, asked.protocol, asked.port, asked.request)
-        answers = _answers(asked)
-        is_mutual = world.Mesh.NONE not in {source.mesh, destination.mesh}
-        found = hops.hops(call, is_mutual=is_mutual)
-        layers = [layer for hop in found for layer in self._network(hop, answers)]
-        return answer.Answer(tuple(layers))
+        policies = {name: self._istio(name, asked.mesh) for name in {source.cluster, destination.cluster}}
+        layers = tuple(wire.layers(call, policies, self._front(call), self._network, _answers(asked)))
+        return answer.Answer(layers, notes)
 
-    def _meshed(self, each: world.Endpoint, mode: str | None) -> world.Endpoint:
-        """Return an endpoint as a question says that Istio carries it, where no manifest does."""
-        if mode is None or not each.is_pod or each.mesh is not world.Mesh.NONE:
-            return each
-        return dataclasses.replace(each, mesh=world.Mesh(mode))
+    @functools.cached_property
+    def _is_mesh_untold(self) -> bool:
+        """Whether there are policies of Istio, and no manifest that says how it carries any pod."""
+        objects = (each for kept in self.world.policies.values() for each in kept)
+        has_policies = any(each.group == SECURITY for each in objects)
+        return has_policies and all(each.mesh is world.Mesh.NONE for each in self.world.endpoints)
+
+    def _istio(self, cluster: str, told: question.Mesh) -> model.Policies:
+        """Return what the istiod of a cluster knows; a question may name root namespace and trust domain."""
+        key = (cluster, told.root_namespace, told.trust_domain)
+        known = self._meshes.get(key)
+        if known is None:
+            settings = self.settings(cluster)
+            settings = dataclasses.replace(
+                settings,
+                root_namespace=told.root_namespace or settings.root_namespace,
+                trust_domain=told.trust_domain or settings.trust_domain,
+            )
+            objects = self.world.policies.get(self._home(cluster), ())
+            known = self._meshes[key] = read.read(objects, settings)
+        return known
+
+    def _front(self, call: hops.Call) -> wire.Front:
+        """Return the Services that a call may come by."""
+        home = self._home(call.destination.cluster)
+        return wire.front((each for each in self.world.services if each.cluster == home), call)
 
     def _network(self, hop: hops.Hop, answers: Answers) -> Iterator[answer.Layer]:
         """Yield what network policies say of a hop: the source's side, then the destination's."""
@@ -157,6 +203,13 @@ def _above(found: answer.Layer, decision: decide.Decision, hop: hops.Hop, book: 
         why=f"{sentences.names(because)} lets the port through, and no {said.kind.value} rule this request",
         change=f"a rule of {said.kind.value} that this request meets, or one without any",
     )
+
+
+def _carried(each: world.Endpoint, mode: world.Mesh | None) -> world.Endpoint:
+    """Return an endpoint as a question says that Istio carries it, where no manifest does."""
+    if mode is None or not each.is_pod or each.mesh is not world.Mesh.NONE:
+        return each
+    return dataclasses.replace(each, mesh=mode)
 
 
 def _answers(asked: question.Question) -> Answers:

@@ -6,13 +6,16 @@ Sources that no rule tells apart are judged once. `blocks` gives the whole matri
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import TYPE_CHECKING, NamedTuple
 
-from isthmus.policy import classes, labels, pieces, ports, rule, shelf, tables, world
+from isthmus.policy import classes, controllers, labels, pieces, ports, rule, shelf, tables, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from isthmus.model import finding
 
 INGRESS, EGRESS = rule.Direction.INGRESS, rule.Direction.EGRESS
 
@@ -73,6 +76,11 @@ class Matrix:
             found.setdefault(members[0].cluster, []).append(place)
         width = (self.places.count + 7) // 8
         return {cluster: labels.bits(held, width) for cluster, held in found.items()}
+
+    def knows(self, added: rule.Rules) -> bool:
+        """Say whether the places tell apart all that some rules ask for, so that `whatif` may judge them."""
+        asked, known = classes.vocabulary([added]), self.places.words
+        return all(set(some) <= set(every) for some, every in zip(asked, known, strict=True))
 
     def guarded(self, cluster: str) -> int:
         """Return the places that the rules of a cluster may guard."""
@@ -149,10 +157,40 @@ class Matrix:
                 else:
                     yield from _groups(source, spelled)
         for source, reached in joined.items():
-            by_ports: dict[ports.Ports, list[str]] = {}
-            for destination, held in reached.items():
-                by_ports.setdefault(held, []).append(destination)
-            yield from _groups(source, by_ports)
+            yield from _groups(source, _by_ports(reached))
+        yield from self._controlled()
+
+    def _controlled(self) -> Iterator[Group]:
+        """Yield what controllers of Ingress and Route objects reach."""
+        for cluster in self.world.policies:
+            asked, _ = controllers.wanted(self.world, cluster)
+            if not asked:
+                continue
+            source = controllers.endpoint(cluster)
+            some = dataclasses.replace(self.world, endpoints=(source, *asked), policies={})
+            accepted = Matrix(some, {cluster: self.rules.get(cluster, rule.Rules())}).accepted(source)
+            found: dict[str, ports.Ports] = {}
+            for each, wanted in asked.items():
+                held = ports.intersection(wanted, accepted.get(each, ports.NONE))
+                if held.intervals:
+                    _join(found, {held: [self.title(each)]})
+            name = controllers.TITLE if self._is_one else f"{cluster}:{controllers.TITLE}"
+            yield from _groups(name, _by_ports(found))
+
+    @property
+    def findings(self) -> tuple[finding.Finding, ...]:
+        """What is wrong with the objects through which controllers reach pods."""
+        return tuple(
+            each for cluster in self.world.policies for each in controllers.wanted(self.world, cluster)[1]
+        )
+
+    @property
+    def _is_one(self) -> bool:
+        return len(self.world.settings) <= 1
+
+    def title(self, each: world.Endpoint) -> str:
+        """Return the name of an endpoint, with its cluster where there are several."""
+        return each.title if self._is_one else f"{each.cluster}:{each.title}"
 
     def accepted(self, source: world.Endpoint) -> dict[world.Endpoint, ports.Ports]:
         """Return what each endpoint accepts from one of the matrix, whatever that one is let send."""
@@ -173,13 +211,9 @@ class Matrix:
     @functools.cached_property
     def titles(self) -> list[list[str]]:
         """The names of what is at each place."""
-        is_one = len(self.world.settings) <= 1
         ranges = (*self.places.source_ranges, *self.places.destination_ranges)
         return [
-            *(
-                list(dict.fromkeys(each.title if is_one else f"{each.cluster}:{each.title}" for each in held))
-                for held in self.places.members
-            ),
+            *(list(dict.fromkeys(self.title(each) for each in held)) for held in self.places.members),
             *([each.title] for each in ranges),
         ]
 
@@ -206,7 +240,7 @@ class Matrix:
         """The places that some rule or isolation of ingress guards."""
         found = 0
         for cluster, held in self.rules.items():
-            for each in (*held.rules, *held.isolations):
+            for each in held.guards:
                 if each.direction is INGRESS:
                     found |= self.places.index.select(each.subject) & self.guarded(cluster)
         return found
@@ -244,6 +278,13 @@ def _join(into: dict[str, ports.Ports], spelled: Mapping[ports.Ports, Sequence[s
     for held, found in spelled.items():
         for name in found:
             into[name] = ports.union(into.get(name, ports.NONE), held)
+
+
+def _by_ports(reached: Mapping[str, ports.Ports]) -> dict[ports.Ports, list[str]]:
+    found: dict[ports.Ports, list[str]] = {}
+    for destination, held in reached.items():
+        found.setdefault(held, []).append(destination)
+    return found
 
 
 def _groups(source: str, spelled: Mapping[ports.Ports, Sequence[str]]) -> Iterator[Group]:

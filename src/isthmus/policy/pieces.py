@@ -40,10 +40,9 @@ def spread(entries: Iterable[tuple[ports.Ports, int]]) -> Pieces:
             shared = there & rest if rest else 0
             if shared:
                 add(joined, ports.union(other, held), shared)
-                there ^= shared
                 rest ^= shared
-            if there:
-                add(joined, other, there)
+            if there != shared:
+                add(joined, other, there ^ shared)
         if rest:
             add(joined, held, rest)
         found = joined

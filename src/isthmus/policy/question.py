@@ -79,11 +79,24 @@ Spot = Workload | Address | Entity
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Mesh:
+    """How Istio carries each end, and facts of MeshConfig, where a question says so."""
+
+    source: world.Mesh | None = None
+    destination: world.Mesh | None = None
+    root_namespace: str | None = None
+    trust_domain: str | None = None
+
+
+NOTHING: Final = Mesh()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Question:
     """May this spot open that connection, and make that request over it?
 
-    `port` is that of the pod (a Service's target port); for ICMP it is the type. `mesh` says how Istio
-    carries both ends where the manifests do not tell.
+    `port` is that of the pod (a Service's target port); for ICMP it is the type. `mesh` says what the
+    manifests do not tell of Istio.
     """
 
     source: Spot
@@ -92,7 +105,7 @@ class Question:
     protocol: ports.Protocol = ports.Protocol.TCP
     request: layer7.Request | None = None
     cql: str | None = None
-    mesh: str | None = None
+    mesh: Mesh = NOTHING
 
 
 def spot(text: str) -> Spot:
@@ -211,12 +224,30 @@ def _token(asked: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _mesh(data: Mapping[str, Any]) -> str | None:
-    found = _text(data, "mesh")
-    if found is not None and found not in MODES:
-        remedy = f"use one of: {', '.join(MODES)}"
-        raise errors.InputError(f"'{found}' is no mode of Istio", remedy=remedy)
-    return found
+def _mesh(data: Mapping[str, Any]) -> Mesh:
+    """Return what `mesh` says: a mode of both ends, or an object with `from`, `to`, facts of MeshConfig."""
+    found = data.get("mesh")
+    if found is None:
+        return NOTHING
+    if isinstance(found, str):
+        return Mesh(_mode(found), _mode(found))
+    if not isinstance(found, dict):
+        raise errors.InputError("`mesh` is no mode of Istio", remedy=f"use one of: {', '.join(MODES)}")
+    both = found.get("mode")
+    return Mesh(
+        source=_mode(found.get("from", both)),
+        destination=_mode(found.get("to", both)),
+        root_namespace=_text(found, "rootNamespace") or _text(found, "root_namespace"),
+        trust_domain=_text(found, "trustDomain") or _text(found, "trust_domain"),
+    )
+
+
+def _mode(text: object) -> world.Mesh | None:
+    if text is None:
+        return None
+    if text not in MODES:
+        raise errors.InputError(f"'{text}' is no mode of Istio", remedy=f"use one of: {', '.join(MODES)}")
+    return world.Mesh(str(text))
 
 
 def _text(data: Mapping[str, Any], key: str) -> str | None:

@@ -142,7 +142,7 @@ def _book(cluster: str, known: world.World, books: dict[str, decide.Book]) -> de
         if settings is None:
             settings = world.Settings(cluster=cluster)
         policies = cluster if cluster in known.policies else only
-        books[cluster] = decide.Book(settings, rulebook.read(known, settings, policies))
+        books[cluster] = decide.Book(settings, rulebook.of(known, settings, policies))
     return books[cluster]
 
 

@@ -119,6 +119,11 @@ class Rules:
     isolations: tuple[Isolation, ...] = ()
     findings: tuple[finding.Finding, ...] = ()
 
+    @property
+    def guards(self) -> tuple[Rule | Isolation, ...]:
+        """Both, for what they have alike."""
+        return (*self.rules, *self.isolations)
+
     def __add__(self, other: Rules) -> Rules:
         return Rules(
             self.rules + other.rules, self.isolations + other.isolations, self.findings + other.findings

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from isthmus.policy import world
+from isthmus.policy import idle, world
 from isthmus.policy.cilium import lint, translate
+from isthmus.policy.istio import lint as istio
+from isthmus.policy.istio import read
 from isthmus.policy.kubernetes import rules
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from isthmus.policy import rule
 
 
-def read(known: world.World, settings: world.Settings, policies: str | None = None) -> rule.Rules:
+def of(known: world.World, settings: world.Settings, policies: str | None = None) -> rule.Rules:
     """Return the rules of a cluster; `policies` names the one whose objects it has, where that is another."""
     name = policies or settings.cluster
     objects = known.policies.get(name, ())
@@ -29,12 +31,19 @@ def findings(known: world.World) -> tuple[finding.Finding, ...]:
     found: list[finding.Finding] = []
     for name, settings in known.settings.items():
         objects = known.policies.get(name, ())
-        found += rules.read(objects, settings).findings
+        services = tuple(each for each in known.services if each.cluster == name)
+        every = rules.read(objects, settings)
+        found += every.findings
         if settings.enforcer is world.Enforcer.CILIUM:
             found += lint.check(objects, settings=settings, known=known)
+            every += translate.translate(objects, settings=settings, services=services)
+        found += idle.check(known, every, name)
+        mesh = read.read(objects, settings)
+        endpoints = [each for each in known.endpoints if each.cluster == name]
+        found += (*mesh.findings, *istio.lint(mesh, endpoints, services))
     return tuple(found)
 
 
 def read_all(known: world.World) -> dict[str, rule.Rules]:
     """Return the rules of every cluster."""
-    return {name: read(known, settings) for name, settings in known.settings.items()}
+    return {name: of(known, settings) for name, settings in known.settings.items()}

@@ -19,7 +19,7 @@ class Shelf:
         self.by_origin: dict[rule.Origin, list[Guard]] = {}
         self._wide: list[tuple[int, int]] = []
         self._own: dict[int, list[int]] = {}
-        self._guards: list[Guard] = [*held.rules, *held.isolations]
+        self._guards: tuple[Guard, ...] = held.guards
         for number, each in enumerate(self._guards):
             self.by_origin.setdefault(each.origin, []).append(each)
             subjects = places.index.select(each.subject) & own

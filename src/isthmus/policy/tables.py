@@ -64,14 +64,18 @@ def entries(
         stage = Stage(each.tier, each.priority, each.order, rule.PRECEDENCE[each.action])
         if each.ports.numbers.intervals:
             yield Entry(stage, each.ports.numbers, subjects, peers)
-        for named in each.ports.names:
-            for number, having in places.named.get(named, {}).items():
-                held = ports.interval(named.protocol, number, number)
-                if direction is rule.Direction.INGRESS:
-                    if subjects & having:
-                        yield Entry(stage, held, subjects & having, peers)
-                elif peers & having:
-                    yield Entry(stage, held, subjects, peers & having)
+        for held, having in _named(places, each.ports.names):
+            if direction is rule.Direction.INGRESS:
+                yield Entry(stage, held, subjects & having, peers)
+            else:
+                yield Entry(stage, held, subjects, peers & having)
+
+
+def _named(places: classes.Places, names: Iterable[ports.Named]) -> Iterator[tuple[ports.Ports, int]]:
+    """Yield the ports that names stand for, with the destinations where they do."""
+    for named in names:
+        for number, having in places.named.get(named, {}).items():
+            yield ports.interval(named.protocol, number, number), having
 
 
 def isolated(
@@ -107,8 +111,9 @@ class Table:
         """Take (stage, ports, near, far); `count` is how many places there are."""
         merged: dict[tuple[int, Stage, ports.Ports], int] = {}
         for stage, held, near, far in found:
-            key = (near, stage, held)
-            merged[key] = merged.get(key, 0) | far
+            if near and far:
+                key = (near, stage, held)
+                merged[key] = merged.get(key, 0) | far
         by_near: dict[int, list[Side]] = {}
         for (near, stage, held), far in merged.items():
             by_near.setdefault(near, []).append(Side(stage, held, far))

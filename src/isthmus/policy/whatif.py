@@ -45,8 +45,8 @@ def shifts(
 ) -> Iterator[Shift]:
     """Yield what changes when a cluster loses the rules of some objects and gains others.
 
-    The base must have been made with the added rules in `beside` where they ask for keys of labels, or name
-    ranges, that no rule of the base does. Every pair of places is in one shift at most.
+    The base must know what the added rules ask for (`Matrix.knows`): where they name keys of labels or ranges
+    that no rule of it does, it is made with them in `beside`. Every pair of places is in one shift at most.
     """
     gone = frozenset(without)
     fresh = added or rule.Rules()
@@ -77,7 +77,7 @@ class _Work:
     def touched(self, direction: rule.Direction, lost: Iterable[shelf.Guard]) -> int:
         """Return the places whose own side may change in a direction."""
         found = 0
-        for each in (*lost, *self._fresh.rules, *self._fresh.isolations):
+        for each in (*lost, *self._fresh.guards):
             if each.direction is direction:
                 found |= self._places.index.select(each.subject)
         return found & self._own
@@ -98,18 +98,18 @@ class _Work:
             known = kept.get((key, marks))
             if known is None:
                 universe = self._places.destinations
-                sent = [
+                old, new = (
                     tables.decide(half.table.of(half.table.key(place)), universe, mark)
                     for half, mark in zip((before, after), marks, strict=True)
-                ]
-                known = kept[key, marks] = (*sent, self._base.accepting(place, is_host=is_host))
-            old = pieces.meet(known[0], known[2])
+                )
+                known = kept[key, marks] = (old, new, self._base.accepting(place, is_host=is_host))
+            held = pieces.meet(known[0], known[2])
             accepted = pieces.within(known[2], ~receivers)
-            for number, (_, held) in columns.items():
-                for reached, sources in held.items():
+            for number, (_, column) in columns.items():
+                for reached, sources in column.items():
                     if sources & bit:
                         pieces.add(accepted, reached, 1 << number)
-            for wanted, found, there in _changed(old, pieces.meet(known[1], accepted)):
+            for wanted, found, there in _changed(held, pieces.meet(known[1], accepted)):
                 yield Shift(bit, there, wanted, found)
 
     def inward(self, senders: int, receivers: int) -> Iterator[Shift]:
@@ -165,7 +165,7 @@ class _Work:
         )
         alone = tables.isolated(self._places, held, self._settings, direction, touched)
         told = 0
-        for each in (*held.rules, *held.isolations):
+        for each in held.guards:
             if each.direction is direction:
                 told |= self._places.index.select(each.subject)
         return _Half(tables.Table(found, self._places.count), alone, told)

@@ -57,13 +57,18 @@ class Object:
     @property
     def name(self) -> str:
         """Its name; empty when it has none."""
-        return str((self.data.get("metadata") or {}).get("name") or "")
+        return str(self._metadata.get("name") or "")
 
     @property
     def namespace(self) -> str | None:
         """Its namespace as written, or None."""
-        found = (self.data.get("metadata") or {}).get("namespace")
+        found = self._metadata.get("namespace")
         return str(found) if found else None
+
+    @property
+    def _metadata(self) -> Mapping[str, Any]:
+        found = self.data.get("metadata")
+        return found if isinstance(found, dict) else {}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

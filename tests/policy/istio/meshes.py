@@ -83,6 +83,13 @@ def say(
     return decide.decide(call, {known.settings.cluster: known})
 
 
+def across(
+    known: dict[str, model.Policies], source: world.Endpoint, destination: world.Endpoint, port: int = 8080
+) -> decide.Decision:
+    """Return the decision on a TCP call between clusters."""
+    return decide.decide(decide.Call(source=source, destination=destination, port=port), known)
+
+
 def moved(each: world.Endpoint, **fields: Any) -> world.Endpoint:
     """Return an endpoint with other fields."""
     return dataclasses.replace(each, **fields)

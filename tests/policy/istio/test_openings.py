@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.policy import labels, ports
-from isthmus.policy.istio import decide, openings
+from isthmus.policy.istio import attach, decide, openings
 from tests.policy.istio import meshes
 
 TCP = ports.Protocol.TCP
@@ -55,7 +55,11 @@ def test_outside_the_mesh_everything_is_open() -> None:
 
 NAMES = ("a/x", "a/y", "b/x", "istio-system/gate")
 MESHES = (meshes.SIDECAR, meshes.AMBIENT, meshes.NONE)
-CROWD = [meshes.pod(name, mesh=mesh) for name in NAMES for mesh in MESHES]
+CROWD = [
+    *(meshes.pod(name, mesh=mesh) for name in NAMES for mesh in MESHES),
+    meshes.pod("a/x", mesh=meshes.NONE, own={attach.GATEWAY_NAME: "gate"}),
+    meshes.outside("192.0.2.1"),
+]
 SOURCES: list[dict[str, Any]] = [
     {"namespaces": ["a"]},
     {"notNamespaces": ["a"]},

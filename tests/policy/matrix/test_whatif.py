@@ -23,7 +23,7 @@ def pairs(made: matrix.Matrix) -> Pairs:
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     some.lists(choices.endpoints(), min_size=1, max_size=6),
     some.tuples(choices.books, choices.books, choices.books),

@@ -59,7 +59,11 @@ def matrix(
     else:
         _print(made, form)
     sys.stdout.flush()
-    reading.leave(read, output.Output.TEXT)
+    if form is Table.TEXT:
+        reading.leave(read, output.Output.TEXT)
+    # Who asks for rows by the hundred thousand is told what cannot be read, and no more: checks cost as much.
+    output.print_findings(read.findings)
+    raise typer.Exit(int(output.exit_code(read.findings)))
 
 
 def of(read: reading.Read) -> matrices.Matrix:
@@ -70,16 +74,6 @@ def of(read: reading.Read) -> matrices.Matrix:
     return matrices.Matrix(read.world, rulebook.read_all(read.world))
 
 
-def _groups(made: matrices.Matrix) -> Iterator[matrices.Group]:
-    """Yield what workloads and the outside reach, then what comes in by Ingress and Route objects."""
-    from isthmus.policy import controllers
-    from isthmus.policy import matrix as matrices
-
-    yield from made.groups()
-    found, _ = controllers.rows(made.world, made.rules)
-    yield from (matrices.Group(each.source, each.ports, [each.destination]) for each in found)
-
-
 def _print(made: matrices.Matrix, form: Table) -> None:
     from isthmus.render import connections
 
@@ -88,14 +82,14 @@ def _print(made: matrices.Matrix, form: Table) -> None:
         Table.CSV: connections.csv,
         Table.JSON: connections.json,
     }
-    for part in writers[form](_groups(made)):
+    for part in writers[form](made.groups()):
         sys.stdout.write(part)
 
 
 def _rows(made: matrices.Matrix) -> Iterator[dict[str, str]]:
     from isthmus.render import connections
 
-    for group in _groups(made):
+    for group in made.groups():
         for destination in group.destinations:
             for protocol, ports in connections.spelled(group.ports):
                 yield {"src": group.source, "dst": destination, "protocol": protocol, "ports": ports}

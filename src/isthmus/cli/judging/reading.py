@@ -37,6 +37,10 @@ Form = Annotated[output.Output, typer.Option("--output", "-o", help="Form of the
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more when something fails.")]
 
 
+SHOWN = 3
+"""Findings of one code, not errors, that people are shown before the rest is counted."""
+
+
 class Read(NamedTuple):
     """A world and what is wrong with what it was read from."""
 
@@ -111,9 +115,26 @@ def leave(read: Read, form: output.Output, *, is_met: bool = True) -> NoReturn:
     """Tell people what is wrong with the policies; leave with 1 on an error or what was not expected."""
     found = all_findings(read)
     if form is output.Output.TEXT:
-        output.print_findings(found)
+        output.print_findings(brief(found))
     code = output.exit_code(found) if is_met else errors.Exit.FAILED
     raise typer.Exit(int(code))
+
+
+def brief(found: Sequence[finding.Finding]) -> list[finding.Finding]:
+    """Return every error, and the first few of each other code with how many more there are."""
+    shown: list[finding.Finding] = []
+    counts: dict[str, int] = {}
+    for each in found:
+        counts[each.code] = counts.get(each.code, 0) + 1
+        if each.severity is finding.Severity.ERROR or counts[each.code] <= SHOWN:
+            shown.append(each)
+    mild = {each.code: each for each in found if each.severity is not finding.Severity.ERROR}
+    for code, each in mild.items():
+        if counts[code] > SHOWN:
+            more = f"{counts[code] - SHOWN} more like these"
+            remedy = "isthmus access verdict … -o json lists all of them"
+            shown.append(finding.Finding(code=code, severity=each.severity, message=more, remedy=remedy))
+    return shown
 
 
 def all_findings(read: Read) -> tuple[finding.Finding, ...]:

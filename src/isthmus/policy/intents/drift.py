@@ -106,6 +106,15 @@ def _about(
     )
 
 
+def others(live: Iterable[world.Object]) -> list[world.Object]:
+    """Return the objects of a cluster that no intent made."""
+    return [
+        each
+        for each in live
+        if compiling.INTENT not in ((each.data.get("metadata") or {}).get("labels") or {})
+    ]
+
+
 def guarded(objects: Iterable[Json]) -> frozenset[str]:
     """Return the namespaces that a cluster's objects shut."""
     return frozenset(

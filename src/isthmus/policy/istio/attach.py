@@ -22,6 +22,13 @@ GATEWAY_GROUP: Final = "gateway.networking.k8s.io"
 NETWORKING_GROUP: Final = "networking.istio.io"
 
 
+HTTP: Final = frozenset({"http", "http2", "http_proxy", "grpc"})
+STREAM: Final = frozenset({"tcp", "udp", "tls", "https", "mongo", "redis", "mysql"})
+STANDARD: Final = {"kubernetes.io/h2c": "http2", "kubernetes.io/ws": "http", "kubernetes.io/wss": "https"}
+WELL_KNOWN: Final = frozenset({25, 53, 3306, 27017})
+"""Ports of SMTP, DNS, MySQL and MongoDB: TCP where nothing names them otherwise."""
+
+
 class Point(StrEnum):
     """Who enforces."""
 
@@ -47,6 +54,19 @@ def point(each: world.Endpoint, policies: model.Policies) -> Point | None:
         return Point.GATEWAY
     known = {world.Mesh.SIDECAR: Point.SIDECAR, world.Mesh.AMBIENT: Point.ZTUNNEL}
     return known.get(each.mesh)
+
+
+def speaks_http(port: int, name: str = "", app_protocol: str | None = None) -> bool | None:
+    """Say what a port of a Service speaks; None where the proxy finds out by looking.
+
+    `appProtocol` decides, else the port's name up to its first dash (ConvertProtocol in
+    `pkg/config/kube/conversion.go`).
+    """
+    text = (STANDARD.get(app_protocol, app_protocol) if app_protocol else name).lower()
+    word = text.partition("-")[0]
+    if text.startswith("grpc-web") or word in HTTP:
+        return True
+    return False if word in STREAM or port in WELL_KNOWN else None
 
 
 def is_gateway(each: world.Endpoint, policies: model.Policies) -> bool:

@@ -56,7 +56,7 @@ def attachment(spec: Json) -> Iterator[str]:
     if len(refs) > LIMITS["targetRefs"]:
         yield f"targetRefs has {len(refs)} entries, {LIMITS['targetRefs']} are allowed"
     for ref in [*refs, *([spec["targetRef"]] if spec.get("targetRef") else [])]:
-        yield from _target(ref)
+        yield from _target(ref or {})
     yield from selector(spec)
 
 
@@ -250,7 +250,7 @@ def peer(spec: Json) -> Iterator[str]:
     if ports is not None and not ports:
         yield "portLevelMtls is empty"
     for port in ports or {}:
-        if not str(port).isdigit() or not 0 < int(port) <= 65535:
+        if not re.fullmatch(r"[0-9]{1,5}", str(port)) or not 0 < int(port) <= 65535:
             yield f"portLevelMtls has '{port}', which is no port number"
     for where in (spec.get("mtls"), *(ports or {}).values()):
         mode = str((where or {}).get("mode") or "UNSET")

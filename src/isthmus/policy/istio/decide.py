@@ -77,10 +77,10 @@ def decide(call: Call, policies: Mapping[str, model.Policies]) -> Decision:
     here = _of(policies, call.destination.cluster)
     where = attach.point(call.destination, here)
     if where is None:
-        speech = _speech(call, policies)
-        if speech.is_mutual and speech.because:
+        said = speech(call, policies)
+        if said.is_mutual and said.because:
             why = "the client's sidecar is told to speak mutual TLS, and the destination is not in the mesh"
-            return Decision(Verdict.DENY, (why,), speech.because, None, change="leave the TLS mode out")
+            return Decision(Verdict.DENY, (why,), said.because, None, change="leave the TLS mode out")
         return Decision(Verdict.ALLOW, ("the destination is not in the mesh: nobody enforces here",))
     chain: tuple[Decision, ...] = ()
     if passes_waypoint(call):
@@ -130,18 +130,20 @@ def _together(chain: tuple[Decision, ...]) -> Decision:
     )
 
 
-def _speech(call: Call, policies: Mapping[str, model.Policies]) -> mtls.Spoken:
+def speech(call: Call, policies: Mapping[str, model.Policies]) -> mtls.Spoken:
     """Return what the client speaks to the destination."""
     source, destination = call.source, call.destination
     if call.is_mutual is not None:
         return mtls.Spoken(call.is_mutual)
-    if source.mesh is world.Mesh.NONE:
+    theirs = _of(policies, source.cluster)
+    is_gateway = source.namespace is not None and attach.is_gateway(source, theirs)
+    if source.mesh is world.Mesh.NONE and not is_gateway:
         return mtls.Spoken(is_mutual=False)
-    meshes = {source.mesh, destination.mesh}
+    # A gateway is a proxy of the mesh, whether or not its manifest tells of injection.
+    meshes = {world.Mesh.SIDECAR if is_gateway else source.mesh, destination.mesh}
     if world.Mesh.AMBIENT in meshes:
         # ztunnel and sidecars of an ambient mesh tunnel to each other; DestinationRules mean nothing to it.
         return mtls.Spoken(world.Mesh.NONE not in meshes)
-    theirs = _of(policies, source.cluster)
     said = mtls.spoken(source, theirs, call.served, call.service_port or call.port)
     if said is not None:
         return said
@@ -167,15 +169,13 @@ def _point(
     call: Call, policies: Mapping[str, model.Policies], here: model.Policies, where: attach.Point
 ) -> Decision:
     """Return what the destination's own proxy says: of the transport first."""
-    speech = _speech(call, policies)
+    said = speech(call, policies)
     theirs = _of(policies, call.source.cluster).settings
-    principal = (
-        identity.principal(call.source, theirs) if speech.is_mutual and call.source.namespace else None
-    )
-    closed = _closed(call, here, where, speech, theirs)
+    principal = identity.principal(call.source, theirs) if said.is_mutual and call.source.namespace else None
+    closed = _closed(call, here, where, said, theirs)
     if closed is not None:
         return closed
-    if speech.is_other_tls:
+    if said.is_other_tls:
         # Permissive chains pass TLS that is not the mesh's on as TCP (filter chain matches by ALPN).
         call = dataclasses.replace(call, is_http=False, request=None)
     told = (
@@ -187,29 +187,30 @@ def _point(
 
 
 def _closed(
-    call: Call, here: model.Policies, where: attach.Point, speech: mtls.Spoken, theirs: world.Settings
+    call: Call, here: model.Policies, where: attach.Point, said: mtls.Spoken, theirs: world.Settings
 ) -> Decision | None:
     """Return the refusal of the transport: no mutual TLS where it must be, or one that fails."""
     if where in {Point.GATEWAY, Point.WAYPOINT}:
         return None  # the servers of a Gateway say what it speaks, PeerAuthentication does not
     found = mtls.levels(call.destination, here)
     taken = (mtls.tunnelled if where is Point.ZTUNNEL else mtls.accepted)(found, call.port)
-    if not speech.is_mutual and taken.mode is model.Mode.STRICT:
+    if not said.is_mutual and taken.mode is model.Mode.STRICT:
         why = f"{where.value} of {call.destination.title} takes mutual TLS alone on port {call.port} (STRICT)"
         change = "bring the source into the mesh, or make the port PERMISSIVE"
         return Decision(
             Verdict.DENY,
             (why, "the source speaks none"),
-            (*taken.because, *speech.because),
+            (*taken.because, *said.because),
             where,
             None,
             change,
         )
-    if not speech.is_mutual:
+    if not said.is_mutual:
         return None
-    if where is Point.SIDECAR and taken.mode is model.Mode.DISABLE:
+    is_tunnelled = call.source.mesh is world.Mesh.AMBIENT
+    if where is Point.SIDECAR and taken.mode is model.Mode.DISABLE and not is_tunnelled:
         why = f"{call.destination.title} takes plaintext alone on port {call.port}, and mutual TLS comes"
-        because = (*taken.because, *speech.because)
+        because = (*taken.because, *said.because)
         return Decision(Verdict.DENY, (why,), because, where, None, "let both sides agree")
     known = identity.domains(here.settings)
     if theirs.trust_domain not in known and not here.settings.skips_trust_domain:

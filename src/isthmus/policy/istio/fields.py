@@ -53,6 +53,19 @@ SHAPES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
+TLS: Final = {"mode": TEXT}
+PARTS: Final[dict[str, dict[str, Any]]] = {
+    "DestinationRule": {
+        "host": TEXT,
+        "exportTo": TEXTS,
+        "workloadSelector": SELECTOR,
+        "trafficPolicy": {"tls": TLS, "portLevelSettings": [{"port": {"number": TEXT}, "tls": TLS}]},
+    },
+    "Gateway": {"selector": FREE},
+}
+"""Of kinds that are judged in part: the form of what is read, whatever else they have."""
+
+
 def unknown(kind: str, spec: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for each field of a spec that its kind does not know."""
     shape = SHAPES.get(kind)
@@ -66,7 +79,7 @@ def wrong(kind: str, spec: Any) -> Iterator[str]:
     if not isinstance(spec, dict):
         yield "spec is no object"
         return
-    shape = SHAPES.get(kind)
+    shape = SHAPES.get(kind) or PARTS.get(kind)
     if shape is not None:
         yield from _wrong(spec, shape, "spec")
 

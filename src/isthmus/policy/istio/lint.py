@@ -39,8 +39,14 @@ def lint(
 def _authorizations(
     policies: model.Policies, endpoints: Sequence[world.Endpoint]
 ) -> Iterator[finding.Finding]:
+    spaces: dict[str | None, list[world.Endpoint]] = {}
+    for each in endpoints:
+        spaces.setdefault(each.namespace, []).append(each)
+    root = policies.settings.root_namespace
     for policy in policies.authorizations:
-        chosen = [each for each in endpoints if _covers(policy, each, policies.settings.root_namespace)]
+        own = policy.origin.namespace
+        near = endpoints if own == root else spaces.get(own, ())
+        chosen = [each for each in near if each.namespace and model.selects(policy.selection, each.labels)]
         yield from _spelling(policy)
         if policy.targets:
             continue
@@ -50,11 +56,6 @@ def _authorizations(
         yield from _by_mode(policy, meshed)
         yield from _at_waypoints(policy, chosen, policies)
         yield from _plaintext(policy, meshed, policies)
-
-
-def _covers(policy: model.Authorization, each: world.Endpoint, root: str) -> bool:
-    is_near = policy.origin.namespace in {each.namespace, root}
-    return each.namespace is not None and is_near and model.selects(policy.selection, each.labels)
 
 
 def unselected(origin: rule.Origin, selection: model.Selection) -> finding.Finding:

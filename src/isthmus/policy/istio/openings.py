@@ -10,7 +10,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from isthmus.policy import labels, ports, world
-from isthmus.policy.istio import attach, decide, envoy, facts, identity, model, mtls
+from isthmus.policy.istio import attach, decide, facts, identity, model, mtls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -131,6 +131,7 @@ class _Profile:
         self._policies = {**policies, each.cluster: self._narrow(here)}
         self.authorizations = self._policies[each.cluster].authorizations
         self.settings = here.settings
+        self._has_http = any(_knows_http(each) for each in self.authorizations)
         self.cut = self._cut()
 
     def _narrow(self, here: model.Policies) -> model.Policies:
@@ -176,7 +177,8 @@ class _Profile:
                 reach = TCP
                 for single in singles:
                     reach = ports.difference(reach, single)
-            stream, asked = self._ask(source, port, is_http=False), self._ask(source, port, is_http=True)
+            stream = self._ask(source, port, is_http=False)
+            asked = self._ask(source, port, is_http=True) if self._has_http else stream
             tcp = ports.union(tcp, reach) if stream.is_allowed else tcp
             http = ports.union(http, reach) if asked.is_allowed else http
             if _is_whole(stream) and _is_whole(asked):
@@ -188,6 +190,12 @@ class _Profile:
             source=source, destination=self.endpoint, port=port, is_http=is_http, served=self._served
         )
         return decide.decide(call, self._policies)
+
+
+def _knows_http(policy: model.Authorization) -> bool:
+    """Say whether a policy may judge a request in another way than a stream."""
+    is_custom = policy.action is model.Action.CUSTOM
+    return is_custom or any(each.is_http for rule in policy.rules for each in rule.conditions)
 
 
 def _is_whole(found: decide.Decision) -> bool:
@@ -205,22 +213,23 @@ class _Crowd:
         for place, each in enumerate(sources):
             own = tuple((key, each.labels[key]) for key in keys if key in each.labels)
             addresses = each.addresses if has_addresses else ()
-            is_waypoint = attach.MANAGED in each.labels
-            key = (each.cluster, each.namespace, each.account, each.mesh, addresses, own, is_waypoint)
+            role = _role(each, policies)
+            key = (each.cluster, each.namespace, each.account, each.mesh, addresses, own, role)
             members.setdefault(key, []).append(place)
         self._members = [_bits(places) for places in members.values()]
         self._distinct = [sources[places[0]] for places in members.values()]
-        self._settings = {name: each.settings for name, each in policies.items()}
+        self._principals = self._named(policies)
         self._all = (1 << len(self._distinct)) - 1
-        self._splits = self._first(keys, has_clients=has_clients)
+        self._splits = self._first(keys, policies, has_clients=has_clients)
         self._known: dict[object, int] = {}
 
-    def _first(self, keys: Sequence[str], *, has_clients: bool) -> list[int]:
+    def _first(
+        self, keys: Sequence[str], policies: Mapping[str, model.Policies], *, has_clients: bool
+    ) -> list[int]:
         """Return the splits that need no policy: mesh, trust domain, the namespace of DestinationRules."""
         found: dict[object, int] = {}
         for place, each in enumerate(self._distinct):
-            is_waypoint = attach.MANAGED in each.labels
-            marks: list[object] = [each.mesh, ("at", each.cluster), ("waypoint", is_waypoint)]
+            marks: list[object] = [each.mesh, ("at", each.cluster), _role(each, policies)]
             if has_clients:
                 marks.append(("in", each.cluster, each.namespace))
                 marks += [(key, each.labels[key]) for key in keys if key in each.labels]
@@ -255,20 +264,67 @@ class _Crowd:
                         yield self._meeting(condition, policy.origin.namespace or "", profile)
 
     def _meeting(self, condition: model.Condition, namespace: str, profile: _Profile) -> int:
-        settings = profile.settings
-        known = self._known.get((condition, namespace, settings.cluster))
+        def having(values: Iterable[str]) -> int:
+            found = 0
+            for value in values:
+                found |= self._having(condition.key, value, namespace, profile.settings)
+            return found
+
+        wanted = having(condition.values) if condition.values else self._all
+        return wanted & ~having(condition.excluded)
+
+    def _having(self, key: str, value: str, namespace: str, settings: world.Settings) -> int:
+        """Return the distinct sources that a value matches at Envoy; ztunnel tells no more of them apart."""
+        about = (key, value, namespace, settings.cluster)
+        known = self._known.get(about)
         if known is None:
-            known = 0
-            for place, each in enumerate(self._distinct):
-                if envoy.meets(condition, self._facts(each, settings), namespace):
-                    known |= 1 << place
-            self._known[condition, namespace, settings.cluster] = known
+            known = self._known[about] = self._seek(key, value, namespace, settings)
         return known
 
-    def _facts(self, each: world.Endpoint, settings: world.Settings) -> facts.Facts:
-        own = self._settings.get(each.cluster, settings)
-        principal = identity.principal(each, own) if each.namespace else None
-        peers = each.addresses
-        return facts.Facts(
-            settings=settings, port=0, is_http=True, principal=principal, peers=peers, remotes=peers
-        )
+    def _seek(self, key: str, value: str, namespace: str, settings: world.Settings) -> int:
+        if key in {model.ADDRESS, model.REMOTE}:
+            return _bits(
+                place for place, each in enumerate(self._distinct) if facts.within(value, each.addresses)
+            )
+        if key == model.PRINCIPAL:
+            values = identity.expand_principal(value, identity.domains(settings))
+            exact = [self._principals.get(each, 0) for each in values if "*" not in each]
+            wild = [each for each in values if "*" in each]
+            if wild:
+                exact.append(self._like(lambda peer: any(identity.has_principal(one, peer) for one in wild)))
+            return _union(exact)
+        if key == model.NAMESPACE:
+            return self._like(lambda peer: identity.has_namespace(value, peer))
+        if key == model.ACCOUNT:
+            return self._like(lambda peer: identity.has_account(value, peer, namespace))
+        domains = identity.expand_domain(value, identity.domains(settings))
+        return self._like(lambda peer: any(identity.has_domain(each, peer) for each in domains))
+
+    def _like(self, matches: Callable[[str], bool]) -> int:
+        return _union(bits for peer, bits in self._principals.items() if matches(peer))
+
+    def _named(self, policies: Mapping[str, model.Policies]) -> dict[str, int]:
+        """Return the distinct sources by principal."""
+        found: dict[str, int] = {}
+        for place, each in enumerate(self._distinct):
+            known = policies.get(each.cluster)
+            if each.namespace:
+                own = known.settings if known else world.Settings(cluster=each.cluster)
+                peer = identity.principal(each, own)
+                found[peer] = found.get(peer, 0) | 1 << place
+        return found
+
+
+def _role(each: world.Endpoint, policies: Mapping[str, model.Policies]) -> str:
+    """Return what a source is to the mesh besides its mode: a waypoint, a gateway, neither."""
+    if attach.MANAGED in each.labels:
+        return "waypoint"
+    known = policies.get(each.cluster) or model.Policies(world.Settings(cluster=each.cluster))
+    return "gateway" if each.namespace and attach.is_gateway(each, known) else ""
+
+
+def _union(parts: Iterable[int]) -> int:
+    found = 0
+    for each in parts:
+        found |= each
+    return found

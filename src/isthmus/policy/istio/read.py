@@ -7,6 +7,7 @@ decisions, because it would not be in the cluster.
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.model import finding
@@ -58,12 +59,12 @@ class _Book:
         spec = {} if spec is None else spec
         shapes = list(fields.wrong(each.kind, spec))
         unknown = list(fields.unknown(each.kind, spec)) if not shapes else []
-        reasons = shapes or [*unknown, *_reasons(each, spec)]
+        reasons = shapes or unknown or list(_reasons(each, spec))
         for reason in reasons:
             code = "IST-FIELD" if reason in unknown else "IST-INVALID"
             self._findings.append(_refused(code, where, reason))
         if not reasons:
-            made = MAKERS[each.kind](where, spec, each.data.get("metadata") or {})
+            made = MAKERS[each.kind](where, spec, _metadata(each))
             if made is not None:
                 self._read.setdefault(each.kind, []).append(made)
 
@@ -87,8 +88,15 @@ def _age(each: Any) -> tuple[str, str, str]:
     return getattr(each, "created", ""), each.origin.name, each.origin.namespace or ""
 
 
+def _metadata(each: world.Object) -> Json:
+    found = each.data.get("metadata")
+    metadata = found if isinstance(found, dict) else {}
+    annotations = metadata.get("annotations")
+    return {**metadata, "annotations": annotations if isinstance(annotations, dict) else {}}
+
+
 def _reasons(each: world.Object, spec: Json) -> Iterator[str]:
-    metadata = each.data.get("metadata") or {}
+    metadata = _metadata(each)
     if each.group == SECURITY:
         is_authorization = each.kind == "AuthorizationPolicy"
         action = str(spec.get("action") or "ALLOW") if is_authorization else None
@@ -158,7 +166,7 @@ def _rule(place: int, data: Json) -> model.Rule:
         tuple(_conditions(each["source"], model.SOURCE_FIELDS) for each in data.get("from") or []),
         tuple(_conditions(each["operation"], model.OPERATION_FIELDS) for each in data.get("to") or []),
         tuple(
-            model.Condition(each["key"], _texts(each.get("values")), _texts(each.get("notValues")))
+            model.Condition(str(each["key"]), _texts(each.get("values")), _texts(each.get("notValues")))
             for each in data.get("when") or []
         ),
     )
@@ -201,9 +209,9 @@ def _mode(mtls: Json | None) -> model.Mode:
 def _client(where: rule.Origin, spec: Json, metadata: Json) -> model.Client | None:
     policy = spec.get("trafficPolicy") or {}
     ports = (
-        (int((each.get("port") or {}).get("number") or 0), str(each["tls"].get("mode") or "DISABLE"))
+        (_number(each.get("port")), str(each["tls"].get("mode") or "DISABLE"))
         for each in policy.get("portLevelSettings") or []
-        if each.get("tls")
+        if each and each.get("tls")
     )
     # The first word of ClientTLSSettings.TLSmode is DISABLE, which a missing mode means.
     mode = str(policy["tls"].get("mode") or "DISABLE") if policy.get("tls") else None
@@ -212,6 +220,11 @@ def _client(where: rule.Origin, spec: Json, metadata: Json) -> model.Client | No
     created = str(metadata.get("creationTimestamp") or "")
     host = _host(str(spec.get("host") or ""), where.namespace or "default")
     return model.Client(where, host, mode, tuple(ports), exports, chosen, created)
+
+
+def _number(port: Json | None) -> int:
+    found = str((port or {}).get("number") or "")
+    return int(found) if re.fullmatch("[0-9]{1,5}", found) else 0
 
 
 def _host(name: str, namespace: str) -> str:

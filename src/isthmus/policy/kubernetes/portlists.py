@@ -30,7 +30,7 @@ def network(told: notes.Notes, place: str, data: Any) -> ports.Wanted:
 
 
 def _network(told: notes.Notes, place: str, data: Any) -> ports.Wanted:
-    protocol = transport(told, place, data.get("protocol", "TCP"))
+    protocol = transport(told, place, data.get("protocol"))
     port, end = data.get("port"), data.get("endPort")
     if end is not None and (not isinstance(port, int) or isinstance(port, bool)):
         raise told.broken(place, "endPort needs a number in `port`", "give the first port of the range")
@@ -54,7 +54,7 @@ def admin(told: notes.Notes, place: str, data: Any) -> ports.Wanted:
             found = both(found, named(told, f"{here}.namedPort", value))
             continue
         value = told.mapping(f"{here}.{kind}", value)
-        protocol = transport(told, f"{here}.{kind}", value.get("protocol", "TCP"))
+        protocol = transport(told, f"{here}.{kind}", value.get("protocol"))
         if kind == "portNumber":
             edges = (value.get("port"), value.get("port"))
         else:
@@ -112,7 +112,9 @@ def both(one: ports.Wanted, other: ports.Wanted) -> ports.Wanted:
 
 
 def transport(told: notes.Notes, place: str, data: Any) -> ports.Protocol:
-    """Return a protocol; BrokenError for an unknown one."""
+    """Return a protocol, TCP where none is given; BrokenError for an unknown one."""
+    if data is None:
+        return ports.Protocol.TCP
     found = PROTOCOLS.get(data) if isinstance(data, str) else None
     if found is None:
         raise told.broken(place, f"'{data}' is no protocol", "use TCP, UDP or SCTP")

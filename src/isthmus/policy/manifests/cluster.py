@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from isthmus.model import finding
 from isthmus.policy import labels, world
 from isthmus.policy.manifests import meshes, owners, pods, services, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from isthmus.model import finding
 
 CLUSTER_WIDE: Final = frozenset(
     {
@@ -43,6 +43,7 @@ CLUSTER_WIDE: Final = frozenset(
 """Kinds without a namespace; every other has one."""
 LEFT_OUT: Final = frozenset({"ConfigMap", "Secret", "CustomResourceDefinition", "Event"})
 """Kinds that no policy is made of, and that may be large or secret."""
+DUPLICATE: Final = "manifest-duplicate"
 NAME_LABEL: Final = "kubernetes.io/metadata.name"
 """What the API server sets on every namespace."""
 
@@ -65,8 +66,17 @@ def read(
             one.add(each)
         endpoints.extend(one.endpoints())
         found.extend(one.services())
-        policies[name] = tuple(one.policies)
+        policies[name] = one.policies
     return world.World(every, tuple(endpoints), tuple(found), policies), tuple(findings)
+
+
+class Identity(NamedTuple):
+    """What makes two documents the same object; cluster-wide kinds have no namespace."""
+
+    group: str
+    kind: str
+    namespace: str | None
+    name: str
 
 
 class Cluster:
@@ -75,16 +85,17 @@ class Cluster:
     def __init__(self, settings: world.Settings, findings: list[finding.Finding]) -> None:
         self.name = settings.cluster
         self._settings = settings
-        self.policies: list[world.Object] = []
+        self._policies: dict[Identity, world.Object] = {}
         self._findings = findings
         self._namespaces: dict[str, dict[str, str]] = {}
         self._nodes: dict[str, dict[str, str]] = {}
-        self._node_endpoints: list[world.Endpoint] = []
+        self._node_endpoints: dict[str, world.Endpoint] = {}
         self._workloads: dict[owners.Owner, tuple[shape.Reader, Mapping[str, Any]]] = {}
-        self._pods: list[tuple[shape.Reader, str]] = []
+        self._pods: dict[tuple[str, str], shape.Reader] = {}
         self._owners: dict[owners.Owner, owners.Owner] = {}
-        self._services: list[tuple[shape.Reader, str]] = []
-        self._backends: list[tuple[shape.Reader, str]] = []
+        self._services: dict[tuple[str, str], shape.Reader] = {}
+        self._backends: dict[tuple[str, str], shape.Reader] = {}
+        self._seen: dict[Identity, world.Object] = {}
         self._made: tuple[world.Service, ...] | None = None
 
     def add(self, each: world.Object) -> None:
@@ -101,10 +112,27 @@ class Cluster:
             reader.tell("`metadata.namespace` is no text", "put it in quotes")
             written = None
         namespace = written or shape.DEFAULT_NAMESPACE
+        key = self._once(reader, None if kind in CLUSTER_WIDE else namespace)
         if each.group in owners.GROUPS and self._known(kind, reader, namespace):
             return
         if kind not in LEFT_OUT:
-            self.policies.append(each if written or kind in CLUSTER_WIDE else _placed(each, metadata))
+            self._policies[key] = each if written or kind in CLUSTER_WIDE else _placed(each, metadata)
+
+    @property
+    def policies(self) -> tuple[world.Object, ...]:
+        """The objects of all kinds but those that are read here."""
+        return tuple(self._policies.values())
+
+    def _once(self, reader: shape.Reader, namespace: str | None) -> Identity:
+        """Return who an object is; one that is given twice is told: `kubectl apply` would leave the last."""
+        each = reader.object
+        key = Identity(each.group, each.kind, namespace, each.name)
+        first = self._seen.setdefault(key, each)
+        if first is not each and each.kind not in LEFT_OUT:
+            where = f"{first.file}:{first.line}" if first.file else "another place"
+            message = f"the {each.kind} '{each.name}' is in {where} too; the last one counts"
+            reader.tell(message, "keep one of the two", DUPLICATE, finding.Severity.WARNING)
+        return key
 
     def _known(self, kind: str, reader: shape.Reader, namespace: str) -> bool:
         each = reader.object
@@ -115,15 +143,15 @@ class Cluster:
             if over is not None:
                 self._owners[owner] = over
         elif kind == "Pod":
-            self._pods.append((reader, namespace))
+            self._pods[namespace, each.name] = reader
         elif kind == "Namespace":
             self._namespaces[each.name] = reader.labels(reader.mapping(each.data, "metadata"))
         elif kind == "Node":
             self._node(reader)
         elif kind == "Service":
-            self._services.append((reader, namespace))
+            self._services[namespace, each.name] = reader
         elif kind == "Endpoints":
-            self._backends.append((reader, namespace))
+            self._backends[namespace, each.name] = reader
         else:
             return False
         return True
@@ -135,17 +163,15 @@ class Cluster:
         told = reader.items(reader.mapping(data, "status"), "addresses")
         written = [each.get("address") for each in told if str(each.get("type", "")).endswith("IP")]
         self._nodes[reader.object.name] = flat
-        self._node_endpoints.append(
-            world.Endpoint(
-                cluster=self.name,
-                namespace=None,
-                name=reader.object.name,
-                kind="Node",
-                labels=flat,
-                addresses=reader.addresses(written),
-                is_managed=False,
-                source=reader.object,
-            )
+        self._node_endpoints[reader.object.name] = world.Endpoint(
+            cluster=self.name,
+            namespace=None,
+            name=reader.object.name,
+            kind="Node",
+            labels=flat,
+            addresses=reader.addresses(written),
+            is_managed=False,
+            source=reader.object,
         )
 
     def services(self) -> tuple[world.Service, ...]:
@@ -156,8 +182,12 @@ class Cluster:
                 for each in self.policies
                 if each.kind == "EndpointSlice"
             ]
-            backends = services.backends([*self._backends, *slices])
-            self._made = tuple(services.read(*each, backends) for each in self._services)
+            given = ((reader, namespace) for (namespace, _), reader in self._backends.items())
+            backends = services.backends([*given, *slices])
+            self._made = tuple(
+                services.read(reader, namespace, backends)
+                for (namespace, _), reader in self._services.items()
+            )
         return self._made
 
     def endpoints(self) -> list[world.Endpoint]:
@@ -165,7 +195,7 @@ class Cluster:
         naming = [each for each in self.services() if meshes.WAYPOINT in each.labels]
         maker = pods.Maker(self._settings, _Namespaces(self._namespaces), self._nodes, naming)
         lived: set[owners.Owner] = set()
-        for reader, namespace in self._pods:
+        for (namespace, _), reader in self._pods.items():
             owner = owners.above(reader.object.data, namespace)
             if owner is not None:
                 owner = owners.top(owner, self._owners)
@@ -174,9 +204,9 @@ class Cluster:
         for owner, (reader, template) in self._workloads.items():
             over = owners.top(owner, self._owners)
             is_below = over != owner and (over in self._workloads or _is_idle(reader.object))
-            if over not in lived and not is_below:
+            if over not in lived and not is_below and reader.object.data.get("spec") is not None:
                 maker.workload(reader, over, template)
-        return [*maker.endpoints(), *self._node_endpoints]
+        return [*maker.endpoints(), *self._node_endpoints.values()]
 
 
 class _Namespaces(dict[str, dict[str, str]]):

@@ -78,9 +78,9 @@ class Maker:
         pod: str | None,
     ) -> None:
         metadata, spec = parts
-        own, names = self._labels(reader, metadata, spec, owner.namespace), self._names(reader, spec)
-        on_node = self._are_nodes and spec.get("hostNetwork") is True
         held, annotations = reader.labels(metadata), reader.labels(metadata, "annotations")
+        own, names = self._labels(reader, held, spec, owner.namespace), self._names(reader, spec)
+        on_node = self._are_nodes and spec.get("hostNetwork") is True
         space = self._namespaces[owner.namespace]
         mesh = meshes.mesh(held, annotations, space, spec)
         flat = self._on_node(spec) if on_node else own
@@ -107,9 +107,8 @@ class Maker:
             made["pods"].append(pod)
 
     def _labels(
-        self, reader: shape.Reader, metadata: Mapping[str, Any], spec: Mapping[str, Any], namespace: str
+        self, reader: shape.Reader, own: Mapping[str, str], spec: Mapping[str, Any], namespace: str
     ) -> dict[str, str]:
-        own = reader.labels(metadata)
         account = reader.text(spec, "serviceAccountName") or reader.text(spec, "serviceAccount") or "default"
         key = (tuple(sorted(own.items())), namespace, account)
         known = self._flat.get(key)

@@ -75,12 +75,18 @@ class Reader:
                 self.tell(f"'{str(value)[:60]}' is no IP address", "write one such as 10.0.0.1")
         return tuple(found)
 
-    def tell(self, message: str, remedy: str, code: str = "manifest-shape") -> None:
-        """Add an error about this object."""
+    def tell(
+        self,
+        message: str,
+        remedy: str,
+        code: str = "manifest-shape",
+        severity: finding.Severity = finding.Severity.ERROR,
+    ) -> None:
+        """Add a finding about this object."""
         self.findings.append(
             finding.Finding(
                 code=code,
-                severity=finding.Severity.ERROR,
+                severity=severity,
                 message=message,
                 remedy=remedy,
                 kind=self.object.kind or None,

@@ -17,6 +17,9 @@ BREAK: Final = re.compile(r"^---(?:[ ]*(?:#.*)?)$", re.MULTILINE)
 """A line that ends one document and begins the next, with nothing of the next on it."""
 ODD: Final = re.compile(r"^(?:---(?!\n|[ ]*(?:#.*)?$)|\.\.\.|%)", re.MULTILINE)
 """Lines by which a file must be split by the whole parser."""
+PATIENCE: Final = 5_000_000
+"""Empty lines that may be put before odd documents of one file, to keep their lines, until the rest is read
+as a whole."""
 
 
 def objects(
@@ -39,14 +42,20 @@ def _documents(
     file: str, text: str, kept: dict[str, Any], findings: list[finding.Finding]
 ) -> Iterator[tuple[int, Any]]:
     """Yield the line and data of each document."""
-    if ODD.search(text) or "\r" in text or text[:1] == "\ufeff":
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    if ODD.search(text):
         yield from _slowly(file, text, findings)
         return
-    line = 1
-    for part in BREAK.split(text):
+    parts = BREAK.split(text)
+    line, patience = 1, PATIENCE
+    for number, part in enumerate(parts):
         try:
             data = quick.read(part, kept)
         except quick.OddError:
+            patience -= line
+            if patience < 0:
+                yield from _slowly(file, "\n" * (line - 1) + "---".join(parts[number:]), findings)
+                return
             yield from _slowly(file, "\n" * (line - 1) + part, findings)
         else:
             if data is not None:
