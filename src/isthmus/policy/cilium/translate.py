@@ -194,7 +194,9 @@ def _rules(spec: Spec, context: Context) -> Iterator[rule.Rule]:
             parts = level4.parts(each or {})
             is_whole = parts == [level4.EVERY]
             if found is None or (is_whole and found is rule.ANYONE):
-                continue  # a rule that says nothing at all opens nothing: `ingress: [{}]`
+                # It speaks of nobody (`ingress: [{}]`) and is a rule all the same: where the mode isolates,
+                # a node reaches the pods that any rule selects (`computePolicyEnforcementAndRules`).
+                found, parts, is_whole = rule.NOBODY, [level4.EVERY], True
             for part in parts:
                 yield rule.Rule(
                     origin=spec.origin,
