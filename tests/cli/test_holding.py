@@ -76,7 +76,6 @@ def test_what_could_make_it_stronger_is_by_name() -> None:
         (held(verbs=("connect verify",)), set()),
         (held(is_target=False), {"isthmus-system"}),
     ],
-    ids=str,
 )
 def test_secrets_are_read_in_namespaces_of_the_verbs_and_nowhere_else(
     given: holding.Holding, expected: set[str | None]
@@ -92,7 +91,6 @@ def test_secrets_are_read_in_namespaces_of_the_verbs_and_nowhere_else(
         (held(verbs=("connect", "doctor")), []),
         (held(is_target=False), []),
     ],
-    ids=str,
 )
 def test_charts_of_apps_are_written_in_their_own_namespaces(
     given: holding.Holding, expected: list[str]
