@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
     from isthmus.lab import labs
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(400), pytest.mark.xdist_group("connect")]
+# cert-manager is built for these alone.
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.long,
+    pytest.mark.timeout(400),
+    pytest.mark.xdist_group("connect"),
+]
 
 SPACE = "managed"
 APPS = f"/apis/cert-manager.io/v1/namespaces/{SPACE}/certificates"
@@ -162,7 +168,6 @@ def mesh(net: meshes.Net, roots: managers.Roots) -> Iterator[meshes.Net]:
         net.run(verb, code=None)
 
 
-@pytest.mark.long
 def test_the_mesh_and_each_istiod_have_certificates_of_their_cluster_s_issuers_before_they_start(
     mesh: meshes.Net, roots: managers.Roots
 ) -> None:
