@@ -19,12 +19,18 @@ LAST: Final = ports.STRETCH - 1
 
 @functools.cache
 def spelled(held: ports.Ports) -> tuple[tuple[str, str], ...]:
-    """Return (protocol, ports) of a set, ports as `80,9000-9100`; `all` stands for every one of either."""
+    """Return (protocol, ports) of a set for rows, ports as `80,9000-9100`; `all` and `all` for everything.
+
+    Protocols without ports are a row only where rules speak of single types of ICMP: beside them they pass
+    or are stopped with everything else.
+    """
     if held == ports.ALL:
         return ((EVERY, EVERY),)
+    found = ports.split(held).items()
     return tuple(
-        (protocol.value, EVERY if ranges == ((0, LAST),) else ",".join(map(_span, ranges)))
-        for protocol, ranges in ports.split(held).items()
+        (protocol.value, ",".join(map(_span, ranges)))
+        for protocol, ranges in found
+        if protocol in ports.TRANSPORT or (protocol is not ports.Protocol.OTHER and ranges != ((0, LAST),))
     )
 
 
@@ -38,12 +44,14 @@ def brief(held: ports.Ports) -> str:
     """Return a set in one text: `all`, `TCP 80,9000-9100; UDP 53`, `all but TCP 80`, or `none`."""
     if held == ports.ALL:
         return EVERY
-    rest = ports.difference(ports.ALL, held)
     is_mostly = ports.has(held, ports.Protocol.OTHER, 0)
-    told = "; ".join(
-        f"{protocol.upper()} {spans}" for protocol, spans in spelled(rest if is_mostly else held)
-    )
+    shown = ports.split(ports.difference(ports.ALL, held) if is_mostly else held)
+    told = "; ".join(f"{protocol.upper()} {_ranges(ranges)}" for protocol, ranges in shown.items())
     return f"{EVERY} but {told}" if is_mostly else told or "none"
+
+
+def _ranges(ranges: tuple[tuple[int, int], ...]) -> str:
+    return EVERY if ranges == ((0, LAST),) else ",".join(map(_span, ranges))
 
 
 def text(groups: Iterable[matrix.Group]) -> Iterator[str]:
