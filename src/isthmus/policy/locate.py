@@ -22,6 +22,7 @@ class Directory:
         self._clusters = tuple(known.settings)
         self._names: dict[tuple[str, str], list[world.Endpoint]] = {}
         self._addresses: dict[int, world.Endpoint] = {}
+        self._moves: dict[tuple[world.Endpoint, str], world.Endpoint] = {}
         for each in known.endpoints:
             if each.namespace is not None:
                 for name in dict.fromkeys((each.name, *each.pods)):
@@ -39,13 +40,22 @@ class Directory:
         found = [each for each in named if wanted.kind in {None, each.kind} or _is_pod(wanted, each)]
         if wanted.cluster is not None and wanted.cluster not in self._clusters and len(self._clusters) == 1:
             # Manifests without clusters say nothing against the cluster that the question gives.
-            found = [_moved(each, wanted.cluster) for each in found]
+            found = [self._moved(each, wanted.cluster) for each in found]
         here = [each for each in found if wanted.cluster in {None, each.cluster}]
         if len({(each.cluster, each.name, each.kind) for each in here}) > 1:
             raise _ambiguous(wanted, here)
         if not here:
             raise self._unknown(wanted)
         return tuple(here)
+
+    def _moved(self, each: world.Endpoint, cluster: str) -> world.Endpoint:
+        """Return an endpoint as one of another cluster, the same for every question: what guards it is kept."""
+        known = self._moves.get((each, cluster))
+        if known is None:
+            labelled = {**each.labels, labels.CLUSTER: cluster}
+            known = dataclasses.replace(each, cluster=cluster, labels=labelled)
+            self._moves[each, cluster] = known
+        return known
 
     def at(self, place: int) -> world.Endpoint | None:
         """Return the endpoint with an address, if the manifests or the cluster tell of one."""
@@ -72,7 +82,3 @@ def _ambiguous(wanted: question.Workload, here: Sequence[world.Endpoint]) -> err
     return errors.InputError(
         f"{wanted} names several", why=", ".join(shown), remedy=f"write one of them: {shown[0]}"
     )
-
-
-def _moved(each: world.Endpoint, cluster: str) -> world.Endpoint:
-    return dataclasses.replace(each, cluster=cluster, labels={**each.labels, labels.CLUSTER: cluster})
