@@ -49,7 +49,7 @@ class Directory:
         return tuple(here)
 
     def _moved(self, each: world.Endpoint, cluster: str) -> world.Endpoint:
-        """Return an endpoint as one of another cluster, the same for every question: what guards it is kept."""
+        """Return an endpoint as one of another cluster, the same each time: what guards it is kept."""
         known = self._moves.get((each, cluster))
         if known is None:
             labelled = {**each.labels, labels.CLUSTER: cluster}
