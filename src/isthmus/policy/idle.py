@@ -95,15 +95,4 @@ def _listed(places: Iterable[str]) -> str:
 
 
 def _finding(origin: rule.Origin, severity: finding.Severity, message: str, remedy: str) -> finding.Finding:
-    return finding.Finding(
-        code="policy-idle",
-        severity=severity,
-        message=message,
-        remedy=remedy,
-        kind=origin.kind,
-        namespace=origin.namespace,
-        name=origin.name,
-        cluster=origin.cluster,
-        file=origin.file,
-        line=origin.line,
-    )
+    return origin.told("policy-idle", severity, message, remedy=remedy)

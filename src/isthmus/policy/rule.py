@@ -12,10 +12,10 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Final
 
 from isthmus.address import space
+from isthmus.model import finding
 from isthmus.policy import labels, ports
 
 if TYPE_CHECKING:
-    from isthmus.model import finding
     from isthmus.policy import layer7
 
 
@@ -56,6 +56,21 @@ class Origin:
     cluster: str
     file: str | None = None
     line: int | None = None
+
+    def told(self, code: str, severity: finding.Severity, message: str, *, remedy: str) -> finding.Finding:
+        """Return a finding about the object."""
+        return finding.Finding(
+            code=code,
+            severity=severity,
+            message=message,
+            remedy=remedy,
+            kind=self.kind,
+            namespace=self.namespace,
+            name=self.name,
+            cluster=self.cluster,
+            file=self.file,
+            line=self.line,
+        )
 
 
 NOWHERE: Final = space.Space()

@@ -16,18 +16,7 @@ def about(
     origin: rule.Origin, code: str, severity: finding.Severity, message: str, *, remedy: str
 ) -> finding.Finding:
     """Return a finding about the object that a rule comes from."""
-    return finding.Finding(
-        code=code,
-        severity=severity,
-        message=message,
-        remedy=remedy,
-        kind=origin.kind,
-        namespace=origin.namespace,
-        name=origin.name,
-        cluster=origin.cluster,
-        file=origin.file,
-        line=origin.line,
-    )
+    return origin.told(code, severity, message, remedy=remedy)
 
 
 def shown(version: tuple[int, int]) -> str:

@@ -74,18 +74,8 @@ def about(
     origin: rule.Origin, code: str, severity: finding.Severity, message: str, *, remedy: str
 ) -> finding.Finding:
     """Return a finding about an object."""
-    return finding.Finding(
-        code=code,
-        severity=severity,
-        message=f"{origin.kind} {origin.namespace}/{origin.name}: {message}",
-        remedy=remedy,
-        kind=origin.kind,
-        namespace=origin.namespace,
-        name=origin.name,
-        cluster=origin.cluster,
-        file=origin.file,
-        line=origin.line,
-    )
+    told = f"{origin.kind} {origin.namespace}/{origin.name}: {message}"
+    return origin.told(code, severity, told, remedy=remedy)
 
 
 def _spelling(policy: model.Authorization) -> Iterator[finding.Finding]:

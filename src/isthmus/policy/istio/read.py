@@ -6,7 +6,6 @@ decisions, because it would not be in the cluster.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -121,10 +120,7 @@ def _refused(code: str, where: rule.Origin, reason: str) -> finding.Finding:
     else:
         message = f"{where.kind} {where.namespace}/{where.name} would be refused by Istio: {reason}"
         remedy = "correct it; until then it is left out of every verdict, as a cluster would leave it out"
-    return finding.Finding(
-        code=code, severity=finding.Severity.ERROR, message=message, remedy=remedy,
-        **dataclasses.asdict(where),
-    )  # fmt: skip
+    return where.told(code, finding.Severity.ERROR, message, remedy=remedy)
 
 
 def _selection(spec: Json, field: str = "matchLabels") -> model.Selection | None:

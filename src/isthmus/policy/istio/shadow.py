@@ -103,15 +103,5 @@ def _tighter(narrow: model.Conditions, wide: model.Conditions) -> bool:
 
 def _said(policy: model.Authorization, message: str, code: str) -> finding.Finding:
     origin = policy.origin
-    return finding.Finding(
-        code=code,
-        severity=finding.Severity.WARNING,
-        message=f"{origin.kind} {origin.namespace}/{origin.name}: {message}",
-        remedy="take one of them out, or narrow it",
-        kind=origin.kind,
-        namespace=origin.namespace,
-        name=origin.name,
-        cluster=origin.cluster,
-        file=origin.file,
-        line=origin.line,
-    )
+    told = f"{origin.kind} {origin.namespace}/{origin.name}: {message}"
+    return origin.told(code, finding.Severity.WARNING, told, remedy="take one of them out, or narrow it")

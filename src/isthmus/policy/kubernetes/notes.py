@@ -52,21 +52,7 @@ class Notes:
         severity: finding.Severity = finding.Severity.ERROR,
     ) -> None:
         """Add a finding about this policy."""
-        origin = self.origin
-        self.findings.append(
-            finding.Finding(
-                code=code,
-                severity=severity,
-                message=message,
-                remedy=remedy,
-                kind=origin.kind,
-                namespace=origin.namespace,
-                name=origin.name,
-                cluster=origin.cluster,
-                file=origin.file,
-                line=origin.line,
-            )
-        )
+        self.findings.append(self.origin.told(code, severity, message, remedy=remedy))
 
     def only(self, place: str, data: Mapping[str, Any], known: Iterable[str]) -> bool:
         """Tell of fields that the kind does not have: an API server drops them; say whether there are any."""
