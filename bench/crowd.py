@@ -14,8 +14,9 @@ import sys
 import time
 
 from bench import policies
-from isthmus.policy import decide, labels, matrix, ports, rule, whatif, world
+from isthmus.policy import decide, labels, ports, rule, world
 from isthmus.policy.kubernetes import rules
+from isthmus.policy.reach import matrix, whatif
 
 PODS = 100_000
 POLICIES = 10_000

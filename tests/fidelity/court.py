@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from isthmus.policy import answer, judge, question, world
+from isthmus.policy import world
 from isthmus.policy.manifests import cluster as clusters
 from isthmus.policy.manifests import enforcers
+from isthmus.policy.verdict import answer, judge, question
 from tests.fidelity import cast, field
 
 if TYPE_CHECKING:

@@ -157,10 +157,11 @@ async def consequences(world: worlds.World, found: Enforced, clusters: Sequence[
     import asyncio
 
     from isthmus.clients import policed
-    from isthmus.policy import diff, matrix, rulebook
+    from isthmus.policy import rulebook
     from isthmus.policy import world as policies
     from isthmus.policy.intents import drift as drifts
     from isthmus.policy.manifests import cluster, enforcers
+    from isthmus.policy.reach import diff, matrix
     from isthmus.render import connections
 
     asked = [name for name in clusters if name in world.clusters]

@@ -11,7 +11,7 @@ from isthmus.render import table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from isthmus.policy import answer, question
+    from isthmus.policy.verdict import answer, question
 
 
 def verdict_text(found: answer.Answer, asked: question.Question, *, width: int = table.WIDTH) -> str:

@@ -11,7 +11,7 @@ from isthmus.policy import ports
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from isthmus.policy import diff, matrix
+    from isthmus.policy.reach import diff, matrix
 
 EVERY: Final = "all"
 LAST: Final = ports.STRETCH - 1

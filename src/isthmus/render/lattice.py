@@ -11,7 +11,7 @@ from isthmus.render import connections
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from isthmus.policy import matrix
+    from isthmus.policy.reach import matrix
 
 CELL: Final = 14
 LETTER: Final = 6.2

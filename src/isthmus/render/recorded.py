@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from isthmus.model import flow as flows
-from isthmus.policy import decide, replay, sentences
+from isthmus.policy import decide
+from isthmus.policy.recorded import replay
+from isthmus.policy.verdict import sentences
 from isthmus.render import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from isthmus.policy import recommend
+    from isthmus.policy.recorded import recommend
 
 MOST = 30
 """Kinds of flows that are listed; more are counted."""

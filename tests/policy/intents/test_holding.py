@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from isthmus.model import errors
-from isthmus.policy import answer, judge, question, world
+from isthmus.policy import world
 from isthmus.policy.manifests import cluster as clusters
 from isthmus.policy.manifests import enforcers
+from isthmus.policy.verdict import answer, judge, question
 from tests.policy.intents import folders
 
 ALLOW, DENY = answer.Word.ALLOW, answer.Word.DENY

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from isthmus.policy import matrix, world
+from isthmus.policy import world
 from isthmus.policy.kubernetes import rules
 from isthmus.policy.manifests import cluster, text
+from isthmus.policy.reach import matrix
 
 GOOD = "apiVersion: v1\nkind: Pod\nmetadata: {name: good}\nspec: {}\n---\n"
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n"

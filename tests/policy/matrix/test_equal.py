@@ -7,7 +7,8 @@ import dataclasses
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from isthmus.policy import classes, decide, matrix, ports, rule, world
+from isthmus.policy import decide, ports, rule, world
+from isthmus.policy.reach import classes, matrix
 from tests.policy.matrix import choices
 
 PROBES = (

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from isthmus.policy import diff, matrix, ports
+from isthmus.policy import ports
+from isthmus.policy.reach import diff, matrix
 from tests.policy import suites
 
 SUITE: dict[str, Any] = suites.load(suites.GUARD / "expected.json")

@@ -9,9 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from isthmus.policy import labels, matrix, ports, rule, world
+from isthmus.policy import labels, ports, rule, world
 from isthmus.policy.kubernetes import rules
 from isthmus.policy.manifests import cluster
+from isthmus.policy.reach import matrix
 from tests.policy.matrix import choices
 
 Pairs = dict[tuple[int, int], ports.Ports]

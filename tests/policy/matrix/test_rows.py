@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from isthmus.policy import labels, matrix, ports, rule, whatif, world
+from isthmus.policy import labels, ports, rule, world
 from isthmus.policy.kubernetes import rules
 from isthmus.policy.manifests import cluster, text
+from isthmus.policy.reach import matrix, whatif
 
 EVERYWHERE = "0.0.0.0-255.255.255.255[External]"
 TCP = ports.Protocol.TCP

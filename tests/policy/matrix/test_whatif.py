@@ -7,7 +7,8 @@ import dataclasses
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from isthmus.policy import labels, matrix, ports, rule, whatif, world
+from isthmus.policy import labels, ports, rule, world
+from isthmus.policy.reach import matrix, whatif
 from tests.policy.matrix import choices
 
 Pairs = dict[tuple[int, int], ports.Ports]

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from isthmus.policy import judge, world
+    from isthmus.policy import world
+    from isthmus.policy.verdict import judge
 
 
 def run(path: Path) -> errors.Exit:
@@ -59,7 +60,7 @@ class Court:
             return {"id": data.get("id"), "error": f"line {number}: {error}; {error.remedy}"}
 
     def _judge(self, data: dict[str, Any]) -> dict[str, Any]:
-        from isthmus.policy import question
+        from isthmus.policy.verdict import question
 
         asked = question.read(data)
         manifests = data.get("manifests")
@@ -70,8 +71,8 @@ class Court:
         return self._court(tuple(manifests), version).ask(asked).to_json()
 
     def _court(self, manifests: tuple[str, ...], cilium: str | None) -> judge.Judge:
-        from isthmus.policy import judge
         from isthmus.policy.manifests import enforcers
+        from isthmus.policy.verdict import judge
 
         known = self._judges.get((manifests, cilium))
         if known is None:

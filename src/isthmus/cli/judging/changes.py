@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def show(old: Path, new: Path, cilium: str | None, form: output.Output) -> bool:
     """Print what opens and closes from old to new manifests, and say whether anything does."""
-    from isthmus.policy import diff
+    from isthmus.policy.reach import diff
     from isthmus.render import connections
 
     before, after = (reading.read([str(each)], None, cilium) for each in (old, new))

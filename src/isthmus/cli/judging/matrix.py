@@ -16,7 +16,7 @@ from isthmus.model import errors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from isthmus.policy import matrix as matrices
+    from isthmus.policy.reach import matrix as matrices
 
 
 class Table(StrEnum):
@@ -68,8 +68,8 @@ def matrix(
 
 def of(read: reading.Read) -> matrices.Matrix:
     """Return the matrix of a world."""
-    from isthmus.policy import matrix as matrices
     from isthmus.policy import rulebook
+    from isthmus.policy.reach import matrix as matrices
 
     return matrices.Matrix(read.world, rulebook.read_all(read.world))
 

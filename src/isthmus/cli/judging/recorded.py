@@ -59,7 +59,7 @@ def simulate(
         hubble observe --last 10000 -o jsonpb | isthmus access simulate --flows - -f shop
         isthmus access simulate --flows flows.jsonl --manifests policies
     """
-    from isthmus.policy import replay
+    from isthmus.policy.recorded import replay
     from isthmus.render import recorded as render
 
     read = _of_folder(folder) if folder is not None else reading.read(manifests, None, cilium)
@@ -96,7 +96,7 @@ def recommend(
         isthmus access recommend --flows flows.jsonl > shop/access.yaml
         isthmus access recommend --flows flows.jsonl --by namespace
     """
-    from isthmus.policy import recommend as recommending
+    from isthmus.policy.recorded import recommend as recommending
     from isthmus.render import recorded as render
 
     found = recommending.recommend(
@@ -124,7 +124,7 @@ def _of_folder(folder: Path) -> reading.Read:
 
 
 def _flows(paths: Iterable[str]) -> Iterator[flow.Flow]:
-    from isthmus.policy import replay
+    from isthmus.policy.recorded import replay
 
     for path in paths:
         try:

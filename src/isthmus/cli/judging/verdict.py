@@ -15,7 +15,7 @@ from isthmus.model import errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from isthmus.policy import answer, question
+    from isthmus.policy.verdict import answer, question
 
 
 class Expected(StrEnum):
@@ -143,7 +143,7 @@ def judged(
     asked: question.Question,
 ) -> tuple[reading.Read, answer.Answer]:
     """Read the world and answer one question about it."""
-    from isthmus.policy import judge
+    from isthmus.policy.verdict import judge
 
     read = reading.read(manifests, contexts, cilium)
     return read, judge.Judge(read.world).ask(asked)
@@ -151,7 +151,7 @@ def judged(
 
 def ask(source: str | None, to: str | None, port: int | None, **more: str | None) -> question.Question:
     """Return the question that flags make; InputError for what is missing or odd."""
-    from isthmus.policy import question
+    from isthmus.policy.verdict import question
 
     for flag, value in (("--from", source), ("--to", to)):
         if not value:

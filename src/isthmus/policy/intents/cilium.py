@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from isthmus.policy import hops, labels
+from isthmus.policy import labels
+from isthmus.policy.verdict import hops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

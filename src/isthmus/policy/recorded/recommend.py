@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from isthmus.address import prefix
 from isthmus.model import document
 from isthmus.model import flow as flows
-from isthmus.policy import labels, replay
+from isthmus.policy import labels
+from isthmus.policy.recorded import replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,12 +9,13 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from isthmus.policy import classes, ports
+from isthmus.policy import ports
+from isthmus.policy.reach import classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from isthmus.policy import matrix
+    from isthmus.policy.reach import matrix
 
 
 class Change(NamedTuple):

@@ -12,7 +12,8 @@ from isthmus.policy import labels
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from isthmus.policy import question, world
+    from isthmus.policy import world
+    from isthmus.policy.verdict import question
 
 
 class Directory:

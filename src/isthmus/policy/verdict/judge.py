@@ -11,20 +11,10 @@ import functools
 import itertools
 from typing import TYPE_CHECKING, Final
 
-from isthmus.policy import (
-    answer,
-    decide,
-    hops,
-    locate,
-    question,
-    rule,
-    rulebook,
-    sentences,
-    wire,
-    world,
-)
+from isthmus.policy import decide, rule, rulebook, world
 from isthmus.policy.cilium import entities, proxy
 from isthmus.policy.istio import read
+from isthmus.policy.verdict import answer, hops, locate, question, sentences, wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from isthmus.policy import labels, rule
 
 if TYPE_CHECKING:
-    from isthmus.policy import classes
+    from isthmus.policy.reach import classes
 
 Guard = rule.Rule | rule.Isolation
 

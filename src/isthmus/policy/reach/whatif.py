@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from isthmus.policy import labels, matrix, pieces, ports, rule, tables, world
+from isthmus.policy import labels, ports, rule, world
+from isthmus.policy.reach import matrix, pieces, tables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from isthmus.policy import shelf
+    from isthmus.policy.reach import shelf
 
 INGRESS, EGRESS = rule.Direction.INGRESS, rule.Direction.EGRESS
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from isthmus.policy import answer, decide, hops, ports, sentences
+from isthmus.policy import decide, ports
 from isthmus.policy.istio import attach, authorize
 from isthmus.policy.istio import decide as istio
+from isthmus.policy.verdict import answer, hops, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

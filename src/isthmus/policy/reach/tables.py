@@ -9,12 +9,13 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from isthmus.policy import labels, pieces, ports, rule, world
+from isthmus.policy import labels, ports, rule, world
+from isthmus.policy.reach import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from isthmus.policy import classes
+    from isthmus.policy.reach import classes
 
 ACTIONS = tuple(sorted(rule.PRECEDENCE, key=rule.PRECEDENCE.__getitem__))
 

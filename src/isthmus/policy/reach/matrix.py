@@ -10,7 +10,8 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, NamedTuple
 
-from isthmus.policy import classes, controllers, labels, pieces, ports, rule, shelf, tables, world
+from isthmus.policy import labels, ports, rule, world
+from isthmus.policy.reach import classes, controllers, pieces, shelf, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -1,0 +1,1 @@
+"""Recorded flows: replayed against policies, and the intents that cover them."""
