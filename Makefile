@@ -5,7 +5,7 @@ READY := .venv/.ready
 WORKERS ?= logical
 CASES ?= 500
 REAL := lab_network lab_fault connect_network connect_verify connect_ways connect_istio doctor_network demo
-LONG := connect/test_gateways.py connect/test_istio.py connect/test_managed.py
+LONG := connect/test_account.py connect/test_gateways.py connect/test_istio.py connect/test_managed.py
 
 .PHONY: help setup binaries network test demo lint style rooms tree locks types connect fidelity faults freeze mutations bench docs-check lock clean
 

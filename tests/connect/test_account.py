@@ -106,6 +106,8 @@ def request(net: meshes.Net, cluster: str, method: str, path: str, body: Any = N
         line.close()
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_all_of_connect_works_through_the_account_with_istio(meshed: meshes.Net, own: meshes.Net) -> None:
     told = own.run("diff", "-o", "json").json()
     own.run("up")
