@@ -53,7 +53,10 @@ def check(*texts: str) -> None:
     for found in parsed.findings:
         assert found.message
         assert found.remedy
-        assert found.file is None or 1 <= (found.line or 0) <= max(text.count("\n") + 1 for text in texts) + 1
+        assert (
+            found.file is None
+            or 1 <= (found.line or 0) <= max(len(text.splitlines()) + 1 for text in texts) + 1
+        )
 
 
 @given(st.text(st.characters(), max_size=80))
