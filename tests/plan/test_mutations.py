@@ -175,7 +175,7 @@ def test_a_changed_fleet_gives_findings_with_a_place_or_a_plan(text: str) -> Non
         assert each.remedy
         assert "PydanticUndefined" not in each.message
         assert each.file == "fleet.yaml", each
-        assert 1 <= (each.line or 0) <= text.count("\n") + 1, each
+        assert 1 <= (each.line or 0) <= len(text.splitlines()) + 1, each
 
 
 def _look_again(text: str) -> None:
