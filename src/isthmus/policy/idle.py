@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from isthmus.model import finding
-from isthmus.policy import labels, ports, rule
+from isthmus.policy import labels, ports, rule, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from isthmus.policy import world
 
-SHOWN = 3
 """Places of a policy that a finding names before it counts the rest."""
 
 
@@ -68,7 +67,7 @@ def _told(some: _World, found: rule.Rules) -> Iterator[finding.Finding]:
             yield _finding(
                 origin,
                 finding.Severity.INFO,
-                f"{_listed(idle)}: no pod is among the peers, or has a port of the name",
+                f"{words.some(idle)}: no pod is among the peers, or has a port of the name",
                 "compare the peers with the labels of pods and namespaces, and the names with their ports",
             )
 
@@ -86,12 +85,6 @@ def _speaks(some: _World, each: rule.Rule) -> bool:
     is_ingress = each.direction is rule.Direction.INGRESS
     ends = some.labels.select(each.subject) & some.here if is_ingress else peers or some.labels.every
     return any(some.having.get(name, 0) & ends for name in each.ports.names)
-
-
-def _listed(places: Iterable[str]) -> str:
-    every = list(places)
-    rest = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
-    return ", ".join(every[:SHOWN]) + rest
 
 
 def _finding(origin: rule.Origin, severity: finding.Severity, message: str, remedy: str) -> finding.Finding:

@@ -27,7 +27,6 @@ class Narrowing:
     `dns` are the patterns of a DNS rule, `names` the server names (SNI), `authentication` Cilium's mode.
     `other` names who else judges what passes and cannot be asked here: a listener, Kafka, a proxylib parser.
     `terminates` marks that the proxy ends TLS, so that HTTP rules see what it carries.
-    `is_open` marks that some rule of the same peers and port demands nothing of requests.
     """
 
     http: tuple[Http, ...] = ()
@@ -36,7 +35,6 @@ class Narrowing:
     authentication: str | None = None
     other: str | None = None
     terminates: bool = False
-    is_open: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

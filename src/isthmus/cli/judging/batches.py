@@ -84,12 +84,8 @@ class Court:
     def _read(self, manifests: tuple[str, ...]) -> dict[str, tuple[world.Object, ...]]:
         known = self._objects.get(manifests)
         if known is None:
-            groups: dict[str, list[str]] = {}
-            for each in manifests:
-                cluster, path = reading.split(each)
-                groups.setdefault(cluster, []).append(path)
             known = {}
-            for cluster, paths in groups.items():
+            for cluster, paths in reading.grouped(manifests).items():
                 known[cluster], told = reading.of_paths(paths)
                 wrong = [each for each in told if each.severity is finding.Severity.ERROR]
                 if wrong:

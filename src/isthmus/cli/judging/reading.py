@@ -13,7 +13,7 @@ from isthmus.cli import output
 from isthmus.model import errors, finding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from isthmus.policy import world
 
@@ -63,20 +63,25 @@ def read(manifests: Sequence[str] | None, contexts: Sequence[str] | None, cilium
     version = enforcers.version(cilium) if cilium else None
     if contexts:
         return assembled(*asyncio.run(_live(contexts)), version)
-    groups: dict[str, list[str]] = {}
-    for each in manifests or ():
-        cluster, path = split(each)
-        groups.setdefault(cluster, []).append(path)
     objects: dict[str, tuple[world.Object, ...]] = {}
     told: list[finding.Finding] = []
-    for cluster, paths in groups.items():
+    for cluster, paths in grouped(manifests or ()).items():
         objects[cluster], found = of_paths(paths)
         told += found
     leave_unreadable(told)
     return assembled(objects, told, version)
 
 
-def split(text: str) -> tuple[str, str]:
+def grouped(manifests: Iterable[str]) -> dict[str, list[str]]:
+    """Return the paths of `[CLUSTER=]PATH` texts by cluster."""
+    groups: dict[str, list[str]] = {}
+    for each in manifests:
+        cluster, path = _split(each)
+        groups.setdefault(cluster, []).append(path)
+    return groups
+
+
+def _split(text: str) -> tuple[str, str]:
     """Return cluster and path of `[CLUSTER=]PATH`; manifests of nobody are the default cluster's."""
     from isthmus.policy import world
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from isthmus.policy import labels, rule, world
+from isthmus.policy import labels, rule, words, world
 from isthmus.policy.cilium import (
     addresses,
     capacity,
@@ -190,7 +190,7 @@ def _selected(spec: translate.Spec) -> Iterator[finding.Finding]:
                 spec.origin,
                 "CIL-27",
                 WARNING,
-                f"{spec.path}.endpointSelector: it asks for {said.some(sorted(requirement.values))}, "
+                f"{spec.path}.endpointSelector: it asks for {words.some(sorted(requirement.values))}, "
                 f"but the policy guards the namespace {spec.namespace} alone",
                 remedy="put the policy into that namespace, or write a CiliumClusterwideNetworkPolicy",
             )

@@ -22,9 +22,3 @@ def about(
 def shown(version: tuple[int, int]) -> str:
     """Return a version as people write it."""
     return f"{version[0]}.{version[1]}"
-
-
-def some(names: list[str], most: int = 3) -> str:
-    """Return the first names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.address import prefix, space
-from isthmus.policy import labels, ports, rule, world
+from isthmus.policy import labels, ports, rule, words, world
 from isthmus.policy.cilium import addresses, said, selectors, translate
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _names(specs: Sequence[translate.Spec], rules: rule.Rules, asked: _Known) ->
         guarded = asked.guarded(translate.subject(spec))
         unseen = guarded & ~shown
         if unseen or not (asked.own or asking):
-            whom = said.some(asked.titles(unseen)) or "whom it selects"
+            whom = words.some(asked.titles(unseen)) or "whom it selects"
             yield said.about(
                 spec.origin,
                 "CIL-11",
@@ -200,7 +200,7 @@ def _mesh(rules: rule.Rules, asked: _Known) -> Iterator[finding.Finding]:
                 "CIL-6",
                 WARNING,
                 f"{each.place}: HTTP rules cannot read what Istio carries for "
-                f"{said.some(asked.titles(hidden))}",
+                f"{words.some(asked.titles(hidden))}",
                 remedy="write an AuthorizationPolicy instead, and leave the port to Cilium",
             )
     if ambient:
@@ -237,7 +237,7 @@ def _ambient(rules: rule.Rules, asked: _Known, ambient: int) -> Iterator[finding
             each.origin,
             "CIL-7",
             WARNING,
-            f"it isolates {said.some(asked.titles(shut))}, in ambient, and nothing lets in "
+            f"it isolates {words.some(asked.titles(shut))}, in ambient, and nothing lets in "
             f"{' nor '.join(lacking)}",
             remedy="allow TCP 15008 from the mesh, and 169.254.7.127/32 by fromCIDR",
         )

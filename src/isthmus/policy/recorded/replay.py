@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from isthmus.address import prefix
 from isthmus.model import flow as flows
-from isthmus.policy import decide, labels, ports, rule, rulebook, world
+from isthmus.policy import decide, labels, ports, rule, world
+from isthmus.policy.verdict import judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -49,7 +50,6 @@ class Replay:
 
 def replay(seen: Iterable[flows.Flow], known: world.World) -> Replay:
     """Judge every flow by the policies of a world; the most frequent change comes first."""
-    books: dict[str, decide.Book] = {}
     fates: dict[Key, collections.Counter[flows.Fate]] = {}
     answers: dict[str, set[int]] = {}
     total = 0
@@ -61,13 +61,13 @@ def replay(seen: Iterable[flows.Flow], known: world.World) -> Replay:
                 answers.setdefault(name.lower().rstrip("."), set()).add(place)
         key = (_plain(each.source), _plain(each.destination), each.protocol, each.port)
         fates.setdefault(key, collections.Counter())[each.fate] += 1
-    known = _told(known, answers)
+    court = judge.Judge(_told(known, answers))
     made: dict[flows.End, world.Endpoint] = {}
     changes = []
     for (source, destination, protocol, port), counted in fates.items():
         ends = tuple(made.setdefault(end, endpoint(end)) for end in (source, destination))
         ask = decide.Ask(ends[0], ends[1], ports.Protocol(protocol), port)
-        decision = _decide(ask, known, books)
+        decision = _decide(ask, court)
         for fate, count in counted.items():
             if (fate is flows.Fate.PASSED) is not decision.is_allowed:
                 changes.append(Change(*ask, count=count, before=fate, decision=decision))
@@ -118,7 +118,7 @@ def _plain(end: flows.End) -> flows.End:
     return dataclasses.replace(end, address=None, names=())
 
 
-def _decide(ask: decide.Ask, known: world.World, books: dict[str, decide.Book]) -> decide.Decision:
+def _decide(ask: decide.Ask, court: judge.Judge) -> decide.Decision:
     """Return the first side that denies, else the destination's."""
     found = None
     for direction, subject in (
@@ -127,23 +127,10 @@ def _decide(ask: decide.Ask, known: world.World, books: dict[str, decide.Book]) 
     ):
         if not (subject.is_managed or subject.is_node):
             continue
-        found = _book(subject.cluster, known, books).decide(direction, ask)
+        found = court.book(subject.cluster).decide(direction, ask)
         if not found.is_allowed:
             return found
     return found or decide.Decision(rule.Direction.EGRESS, is_allowed=True, cause=decide.Cause.OPEN)
-
-
-def _book(cluster: str, known: world.World, books: dict[str, decide.Book]) -> decide.Book:
-    if cluster not in books:
-        settings = known.settings.get(cluster)
-        only = next(iter(known.settings)) if len(known.settings) == 1 else None
-        if settings is None and only is not None:
-            settings = dataclasses.replace(known.settings[only], cluster=cluster)
-        if settings is None:
-            settings = world.Settings(cluster=cluster)
-        policies = cluster if cluster in known.policies else only
-        books[cluster] = decide.Book(settings, rulebook.of(known, settings, policies))
-    return books[cluster]
 
 
 def grouped(changes: Iterable[Change]) -> Mapping[str, int]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from isthmus.policy import decide, ports, rule, world
+from isthmus.policy import decide, ports, rule, words, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-MANY = 3
-"""Objects that a sentence names before it counts the rest."""
 
 
 def hop(ask: decide.Ask) -> str:
@@ -65,9 +62,7 @@ def change(decision: decide.Decision, ask: decide.Ask) -> str:
 
 def names(origins: Iterable[rule.Origin]) -> str:
     """Return objects by kind and name, the first few and how many more."""
-    shown = [name(each) for each in origins]
-    rest = len(shown) - MANY
-    return ", ".join(shown[:MANY]) + (f" and {rest} more" if rest > 0 else "")
+    return words.some(map(name, origins))
 
 
 def name(origin: rule.Origin) -> str:
@@ -80,9 +75,7 @@ def name(origin: rule.Origin) -> str:
 
 
 def _rules(rules: Iterable[rule.Rule]) -> str:
-    shown = list(dict.fromkeys(f"{name(each.origin)} ({each.place})" for each in rules))
-    rest = len(shown) - MANY
-    return ", ".join(shown[:MANY]) + (f" and {rest} more" if rest > 0 else "")
+    return words.some(dict.fromkeys(f"{name(each.origin)} ({each.place})" for each in rules))
 
 
 def _ends(decision: decide.Decision, ask: decide.Ask) -> tuple[str, str]:
