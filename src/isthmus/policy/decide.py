@@ -43,6 +43,14 @@ class Ask(NamedTuple):
     port: int
 
 
+def guarded(ask: Ask) -> Iterator[tuple[rule.Direction, world.Endpoint]]:
+    """Yield the sides that rules may guard, the source's first: pods that are managed, and nodes."""
+    ends = ((rule.Direction.EGRESS, ask.source), (rule.Direction.INGRESS, ask.destination))
+    for direction, subject in ends:
+        if subject.is_managed or subject.is_node:
+            yield direction, subject
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Decision:
     """What one side says, and why: rules that decided (all that let it through), or what isolates."""

@@ -32,11 +32,10 @@ def findings(known: world.World) -> tuple[finding.Finding, ...]:
     for name, settings in known.settings.items():
         objects = known.policies.get(name, ())
         services = tuple(each for each in known.services if each.cluster == name)
-        every = rules.read(objects, settings)
+        every = of(known, settings)
         found += every.findings
         if settings.enforcer is world.Enforcer.CILIUM:
             found += lint.check(objects, settings=settings, known=known)
-            every += translate.translate(objects, settings=settings, services=services)
         found += idle.check(known, every, name)
         mesh = read.read(objects, settings)
         endpoints = [each for each in known.endpoints if each.cluster == name]

@@ -121,12 +121,7 @@ def _plain(end: flows.End) -> flows.End:
 def _decide(ask: decide.Ask, court: judge.Judge) -> decide.Decision:
     """Return the first side that denies, else the destination's."""
     found = None
-    for direction, subject in (
-        (rule.Direction.EGRESS, ask.source),
-        (rule.Direction.INGRESS, ask.destination),
-    ):
-        if not (subject.is_managed or subject.is_node):
-            continue
+    for direction, subject in decide.guarded(ask):
         found = court.book(subject.cluster).decide(direction, ask)
         if not found.is_allowed:
             return found

@@ -143,13 +143,8 @@ class Judge:
 
     def _network(self, hop: hops.Hop, answers: Answers) -> Iterator[answer.Layer]:
         """Yield what network policies say of a hop: the source's side, then the destination's."""
-        for direction, subject in (
-            (rule.Direction.EGRESS, hop.ask.source),
-            (rule.Direction.INGRESS, hop.ask.destination),
-        ):
-            if subject.is_managed or subject.is_node:
-                book = self.book(subject.cluster, answers)
-                yield _side(book, direction, hop)
+        for direction, subject in decide.guarded(hop.ask):
+            yield _side(self.book(subject.cluster, answers), direction, hop)
 
 
 def _side(book: decide.Book, direction: rule.Direction, hop: hops.Hop) -> answer.Layer:
